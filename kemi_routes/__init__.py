@@ -1,0 +1,1 @@
+"""Kamailio routing in Python, called through app_python3."""
