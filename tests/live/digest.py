@@ -1,0 +1,34 @@
+"""Digest authentication as a phone does it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+
+
+def credentials(challenge: str, method: str, uri: str, user: str, password: str) -> str:
+    """The value of (Proxy-)Authorization for a challenge: MD5, qop=auth if offered (RFC 2617)."""
+    realm, nonce = quoted(challenge, "realm"), quoted(challenge, "nonce")
+    ha1, ha2 = md5(f"{user}:{realm}:{password}"), md5(f"{method}:{uri}")
+    value = f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}"'
+    if opaque := quoted(challenge, "opaque"):
+        value += f', opaque="{opaque}"'
+    if "qop" not in challenge:
+        return f'{value}, algorithm=MD5, response="{md5(f"{ha1}:{nonce}:{ha2}")}"'
+    cnonce = secrets.token_hex(4)
+    response = md5(f"{ha1}:{nonce}:00000001:{cnonce}:auth:{ha2}")
+    return (
+        f'{value}, algorithm=MD5, qop=auth, nc=00000001, cnonce="{cnonce}", response="{response}"'
+    )
+
+
+def quoted(value: str, name: str) -> str:
+    """A `name="value"` of a challenge, '' where it has none."""
+    found = re.search(rf"\b{name}\s*=\s*\"([^\"]*)\"", value, re.IGNORECASE)
+    return found[1] if found else ""
+
+
+def md5(text: str) -> str:
+    """MD5 as SIP's digest authentication writes it."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
