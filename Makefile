@@ -1,16 +1,77 @@
-# kemi-routes: `make run` starts the phone server, `make test` proves it. `make help` lists the rest.
+# kemi-routes: `make run` starts the phone server, `make test` proves it, `make help` lists the rest.
 SHELL := /bin/bash
 PYTHON := /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+DESTDIR ?=
+PREFIX ?= /etc/kamailio
+export RUN_DIR ?= $(CURDIR)/var
 
-.PHONY: help venv
+RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-postgres-modules \
+	kamailio-tls-modules kamailio-websocket-modules python3-attr python3-psycopg python3-venv \
+	python3-setuptools python3-wheel openssl
+TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql nftables iproute2 conntrack tshark procps
+
+.PHONY: help run test lint check reload install deps test-deps venv clean
+
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-venv: $(BIN)/.ready ## the virtual environment with the development tools
+run: deps $(BIN)/kemi-routes ## start the phone server in the foreground (LISTEN, SIP_DOMAIN, DBURL, ADVERTISE, RUN_DIR)
+	@mkdir -p "$(RUN_DIR)"
+	@exec $(BIN)/kemi-routes run
 
-$(BIN)/.ready: pyproject.toml
-	$(PYTHON) -m venv --system-site-packages $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
-	touch $@
+test: test-deps $(VENV)/.test ## everything this machine can run: lint, types, unit and live tests
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest $(PYTEST)
+
+lint: $(VENV)/.test ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: deps $(BIN)/kemi-routes ## are the settings and the routes in order? starts nothing
+	@mkdir -p "$(RUN_DIR)"
+	@$(BIN)/kemi-routes run --check
+	@PYTHONPATH=$(CURDIR) $(PYTHON) kamailio/try_import.py
+
+reload: ## bring changed routes into the running Kamailio, after a test of their import
+	@PYTHONPATH=$(CURDIR) $(PYTHON) kamailio/try_import.py
+	@kamcmd -s "unixs:$(RUN_DIR)/kamailio_ctl" app_python.reload
+
+install: ## put the routes into $(DESTDIR)$(PREFIX); an existing kamailio-local.cfg stays as it is
+	@kamailio/install "$(PREFIX)" "$(DESTDIR)"
+
+deps: # what `make run` needs from Debian
+	@$(call apt_install,$(RUN_PACKAGES))
+
+test-deps: deps # what the live tests need from Debian
+	@$(call apt_install,$(TEST_PACKAGES))
+
+venv: $(VENV)/.test ## the virtual environment with the development tools
+
+clean: ## forget the virtual environment and the demo data
+	rm -rf $(VENV) var build *.egg-info
+
+$(BIN)/kemi-routes: pyproject.toml
+	@$(PYTHON) -m venv --system-site-packages $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(BIN)/kemi-routes
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	@touch $@
+
+# Debian starts a daemon when it installs it; ours are started by `make run` and the tests.
+define apt_install
+missing=$$(for package in $(1); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
+if [ -n "$$missing" ]; then \
+  echo "Installing:" $$missing; \
+  $(SUDO) apt-get update -qq && \
+  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null || exit 1; \
+  for unit in kamailio rtpengine-daemon ngcp-rtpengine-daemon; do \
+    case " $$missing " in *$$unit*) $(SUDO) systemctl disable --now $$unit >/dev/null 2>&1 || true;; esac; \
+  done; \
+fi
+endef

@@ -1,0 +1,127 @@
+"""Who is it: digest authentication against the subscriber table (RFC 3261 22, RFC 2617)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import KSR
+
+from kemi_routes import settings
+from kemi_routes.outcome import CONTINUE, DONE, Outcome
+
+# Return codes of auth_check and pv_auth_check (Kamailio's auth module).
+OK = 1
+ERROR = -1
+WRONG_PASSWORD = -2
+UNKNOWN_USER = -3
+STALE_NONCE = -4
+NO_CREDENTIALS = -5
+NONCE_REUSED = -6
+USER_MISMATCH = -8
+
+# auth_check: the digest user is the user in From, and in a REGISTER in To as well.
+CHECK_IDENTITY = 1
+QOP_AUTH = 1
+STALE = 16
+HA1_INPUT = 1
+NO_HA1 = "0" * 32
+
+
+class Verdict(Enum):
+    """What a request with or without credentials is answered."""
+
+    ACCEPT = "accept"
+    CHALLENGE = "challenge"
+    CHALLENGE_STALE = "challenge, the nonce is stale"
+    FORBIDDEN = "forbidden"
+    UNAVAILABLE = "unavailable"
+
+
+def verdict(code: int, nonce_is_good: bool) -> Verdict:
+    """What follows from a return code of `auth_check`.
+
+    Args:
+        code: 1 or a negative return code of `auth_check`.
+        nonce_is_good: whether nonce and header are in order; looked at for code -1 only. Then
+            the error can't have been the request's: the database did not answer.
+    """
+    if code > 0:
+        return Verdict.ACCEPT
+    if code in (STALE_NONCE, NONCE_REUSED):
+        return Verdict.CHALLENGE_STALE
+    if code == USER_MISMATCH:
+        return Verdict.FORBIDDEN
+    if code == ERROR and nonce_is_good:
+        return Verdict.UNAVAILABLE
+    return Verdict.CHALLENGE
+
+
+def authenticate() -> Outcome:
+    """Let pass who proves to be one of our users, or calls one of them from elsewhere.
+
+    Replies: 401 or 407, 403 for a stranger's request to a stranger and for credentials of
+    somebody else, 503 with Retry-After while the database does not answer.
+    """
+    if KSR.is_REGISTER():
+        if not (KSR.is_myself_turi() and KSR.is_myself_furi()):
+            return _refuse("Not A Domain Of This Server")
+        return _check_credentials()
+    if claims_to_be_ours():
+        if _check_credentials() is DONE:
+            return DONE
+        KSR.auth.consume_credentials()
+        return CONTINUE
+    if KSR.is_myself_ruri():
+        return CONTINUE
+    return _refuse("Relaying Denied")
+
+
+def claims_to_be_ours() -> bool:
+    """Whether From names one of our domains, with whatever port."""
+    if KSR.is_myself_furi():
+        return True
+    domains = settings.active.sip_domain
+    return domains is not None and KSR.pv.gete("$fd").lower() in domains
+
+
+def database_answers() -> bool:
+    """Ask the database something that it always knows."""
+    return bool(KSR.sqlops.sql_query("database", "SELECT 1", "answer") >= 0)
+
+
+def unavailable() -> Outcome:
+    """Answer 503 with Retry-After (RFC 3261 21.5.4)."""
+    KSR.hdr.append_to_reply(f"Retry-After: {settings.active.retry_after}\r\n")
+    KSR.sl.sl_send_reply(503, "Service Unavailable")
+    return DONE
+
+
+def _check_credentials() -> Outcome:
+    realm = KSR.pv.gete("$fd").lower()
+    code = KSR.auth_db.auth_check(realm, settings.active.subscriber_table, CHECK_IDENTITY)
+    if code > 0:
+        return CONTINUE
+    decision = verdict(code, nonce_is_good=code == ERROR and _nonce_is_good(realm))
+    if code != NO_CREDENTIALS:
+        KSR.notice(
+            f"kemi-routes: {KSR.pv.getw('$au')} from {KSR.pv.get('$si')}:{KSR.pv.get('$sp')}"
+            f" not authenticated ({code}): {decision.value}\n"
+        )
+    if decision is Verdict.FORBIDDEN:
+        return _refuse("Credentials Of Another User")
+    if decision is Verdict.UNAVAILABLE:
+        return unavailable()
+    stale = STALE if decision is Verdict.CHALLENGE_STALE else 0
+    KSR.auth.auth_challenge(realm, QOP_AUTH | stale)
+    return DONE
+
+
+def _nonce_is_good(realm: str) -> bool:
+    # The same checks without the database: with an HA1 that nobody has, a request in order
+    # can only be told that its password is wrong.
+    return bool(KSR.auth.pv_auth_check(realm, NO_HA1, HA1_INPUT, 0) == WRONG_PASSWORD)
+
+
+def _refuse(reason: str) -> Outcome:
+    KSR.sl.sl_send_reply(403, reason)
+    return DONE

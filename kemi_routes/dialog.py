@@ -1,0 +1,58 @@
+"""Requests that belong to something that already exists: CANCEL, in-dialog, retransmissions."""
+
+from __future__ import annotations
+
+import KSR
+
+from kemi_routes import guard, media, nat, relay
+from kemi_routes.outcome import CONTINUE, DONE, Outcome
+
+# Methods whose dialog goes on through us (RFC 3261 16.6: record-route what forms a dialog).
+DIALOG_FORMING = "ISF"
+
+
+def cancel() -> Outcome:
+    """Pass a CANCEL on to the branches of its INVITE, or answer 481 (RFC 3261 9.2)."""
+    if not KSR.is_CANCEL():
+        return CONTINUE
+    if KSR.tm.t_check_trans() > 0:
+        relay.pass_on()
+    else:
+        KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
+    return DONE
+
+
+def within() -> Outcome:
+    """Pass a request inside a dialog along its route set (RFC 3261 16.12), following aliases."""
+    if KSR.siputils.has_totag() < 0:
+        return guard.outside_dialog()
+    if KSR.rr.loose_route() > 0:
+        nat.remember_dialog()
+        nat.follow_alias()
+        media.within_dialog()
+        if KSR.is_method_in("SN"):
+            KSR.rr.record_route()
+        relay.pass_on()
+    elif KSR.is_ACK():
+        if KSR.tm.t_check_trans() > 0:
+            relay.pass_on()
+    else:
+        KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
+    return DONE
+
+
+def absorb_retransmission() -> Outcome:
+    """Let tm answer what it has answered or passed on before."""
+    if KSR.tmx.t_precheck_trans() > 0:
+        KSR.tm.t_check_trans()
+        return DONE
+    return DONE if KSR.tm.t_check_trans() == 0 else CONTINUE
+
+
+def record_route() -> Outcome:
+    """Stay on the path of the dialog that the request forms, and forget preloaded Routes."""
+    KSR.hdr.remove("Route")
+    if KSR.is_method_in(DIALOG_FORMING):
+        nat.mark_dialog()
+        KSR.rr.record_route()
+    return CONTINUE

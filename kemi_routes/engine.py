@@ -1,0 +1,106 @@
+"""The callbacks that Kamailio calls. Each exists and returns an int; none lets an exception out.
+
+On Kamailio 5.6 a callback that is missing or returns something else makes the next KSR call of
+that worker fail, and an exception that leaves a callback leaves the request without a reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kemi_routes import (
+    auth,
+    dialog,
+    guard,
+    location,
+    nat,
+    registrar,
+    relay,
+    settings,
+    websocket,
+)
+from kemi_routes.outcome import DONE, Outcome
+
+CALLBACKS = (
+    "child_init",
+    "ksr_request_route",
+    "ksr_branch_route",
+    "ksr_onreply_route",
+    "ksr_failure_route",
+    "ksr_registrar_event",
+    "ksr_xhttp_event",
+)
+
+STEPS: tuple[Callable[[], Outcome], ...] = (
+    guard.screen,
+    nat.detect,
+    dialog.cancel,
+    dialog.within,
+    dialog.absorb_retransmission,
+    auth.authenticate,
+    dialog.record_route,
+    registrar.register,
+    location.locate,
+    relay.send,
+)
+
+
+def start(get_def: Callable[[str], str]) -> None:
+    """Read the settings; called when the routes are loaded and reloaded.
+
+    Args:
+        get_def: gives the text of a #!define, as `KSR.kx.get_def` does.
+    Raises:
+        SettingsError: naming all faults; Kamailio then refuses to start.
+    """
+    settings.active = settings.read(get_def)
+
+
+def child_init(_rank: int) -> int:
+    """Nothing to set up in a Kamailio process: the routes keep no connections of their own."""
+    return 0
+
+
+def ksr_request_route(_msg: object) -> int:
+    """Every SIP request: the steps one after the other, until one is done with it."""
+    step = STEPS[0]
+    try:
+        for step in STEPS:
+            if step() is DONE:
+                break
+    except Exception as error:
+        guard.fault(f"{step.__module__}.{step.__name__}", error)
+    return 1
+
+
+def ksr_branch_route(_msg: object) -> int:
+    """Each branch of a relayed request, before it is sent (tm)."""
+    return _guarded(relay.branch)
+
+
+def ksr_onreply_route(_msg: object) -> int:
+    """Each reply of a relayed request (tm)."""
+    return _guarded(relay.reply)
+
+
+def ksr_failure_route(_msg: object) -> int:
+    """An INVITE none of whose branches was answered with 2xx (tm)."""
+    return _guarded(relay.failure)
+
+
+def ksr_registrar_event(_msg: object, _event: str) -> int:
+    """A binding has expired (registrar, `usrloc:contact-expired`)."""
+    return _guarded(registrar.log_removal)
+
+
+def ksr_xhttp_event(_msg: object, _event: str) -> int:
+    """An HTTP request on a SIP port: the handshake of a WebSocket, or nothing for us."""
+    return _guarded(websocket.upgrade)
+
+
+def _guarded(handle: Callable[[], None]) -> int:
+    try:
+        handle()
+    except Exception as error:
+        guard.fault(f"{handle.__module__}.{handle.__name__}", error)
+    return 1

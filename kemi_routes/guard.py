@@ -1,0 +1,80 @@
+"""What every request has to pass first, and what happens when a step fails."""
+
+from __future__ import annotations
+
+import KSR
+
+from kemi_routes.outcome import CONTINUE, DONE, Outcome
+
+MAX_FORWARDS = 10
+# Bits of the sanity module: R-URI version and scheme, required headers, CSeq method and value,
+# Content-Length, Expires, Proxy-Require, URIs parse, digest, duplicate tags.
+SANITY_MESSAGE = 17895 | 512
+SANITY_URIS = 7
+# They exist inside a dialog only: without a To tag they belong to nothing.
+DIALOG_METHODS = frozenset({"BYE", "PRACK", "UPDATE"})
+SCANNERS = ("friendly-scanner", "sipcli", "sipvicious", "sip-scan", "sundayddr", "vaxsipuseragent")
+
+
+def screen() -> Outcome:
+    """Refuse what no server should route, and answer keepalives.
+
+    Replies go to where the request came from (RFC 3581), even when the phone did not ask for it:
+    it can't know that there is a NAT.
+    Replies: 483 (RFC 3261 16.3), 400, 416 and 420 from the sanity module, 200 to a keepalive.
+    """
+    KSR.force_rport()
+    if _is_scanner():
+        return DONE
+    if KSR.maxfwd.process_maxfwd(MAX_FORWARDS) < 0:
+        KSR.sl.sl_send_reply(483, "Too Many Hops")
+        return DONE
+    if KSR.sanity.sanity_check(SANITY_MESSAGE, SANITY_URIS) < 0:
+        return DONE
+    if KSR.is_OPTIONS() and KSR.is_myself_ruri() and KSR.pv.is_null("$rU"):
+        KSR.sl.sl_send_reply(200, "Keepalive")
+        return DONE
+    return CONTINUE
+
+
+def outside_dialog() -> Outcome:
+    """Answer requests that make no sense without a dialog (RFC 3261 12.2.2: 481)."""
+    if KSR.is_ACK():
+        return DONE
+    if KSR.pv.gete("$rm") in DIALOG_METHODS:
+        KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
+        return DONE
+    return CONTINUE
+
+
+def fault(step: str, error: Exception) -> None:
+    """Log a step that failed, and answer the request where nobody has yet.
+
+    Args:
+        step: the step or callback, as `module.function`.
+        error: what it raised; a UnicodeDecodeError means that the request is no UTF-8
+            (RFC 3261 7) and is answered with 400, everything else with 500.
+    """
+    cause = error.__cause__ or error
+    KSR.err(f"kemi-routes: {step} failed: {cause!r} Call-ID={_call_id()}\n")
+    if KSR.is_ACK() or KSR.siputils.is_reply() > 0 or not KSR.pv.is_null("$T(id_index)"):
+        return
+    if isinstance(error, UnicodeDecodeError) or isinstance(cause, UnicodeDecodeError):
+        KSR.sl.sl_send_reply(400, "Bad Request (not UTF-8)")
+    else:
+        KSR.sl.sl_send_reply(500, "Server Internal Error")
+
+
+def _is_scanner() -> bool:
+    try:
+        agent = KSR.pv.gete("$ua").lower()
+    except UnicodeDecodeError:
+        return False
+    return any(name in agent for name in SCANNERS)
+
+
+def _call_id() -> str:
+    try:
+        return str(KSR.pv.getw("$ci"))
+    except UnicodeDecodeError:
+        return str(KSR.pv.getw("$(ci{s.encode.hexa})"))

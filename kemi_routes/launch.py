@@ -1,0 +1,320 @@
+"""`kemi-routes run`: check the settings, make the database, start Kamailio and look after it."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import ipaddress
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from kemi_routes import settings
+from kemi_routes.settings import Settings, SettingsError
+from kemi_routes.subscribers.credentials import generate_password
+from kemi_routes.subscribers.errors import StoreError, SubscriberExists
+from kemi_routes.subscribers.schema import initialise
+from kemi_routes.subscribers.store import open_store
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+PACKAGE_PARENT = Path(__file__).resolve().parent.parent
+START_TIMEOUT = 60.0
+RESTART_PAUSE = 1.0
+NOT_STARTED = 1
+WRONG_SETTINGS = 2
+DEMO_USERS = ("1111", "2222")
+
+
+def main(argv: list[str]) -> int:
+    """Run Kamailio in the foreground until SIGINT or SIGTERM.
+
+    Args:
+        argv: the words after `kemi-routes run`.
+    Returns:
+        0 after a clean end, 1 when Kamailio did not start, 2 for wrong settings.
+    """
+    options = _parse(argv)
+    try:
+        environ = complete(dict(os.environ), options.config)
+        active = settings.from_environment(environ, options.config)
+        check_machine(active)
+    except SettingsError as error:
+        print(f"kemi-routes: {error}", file=sys.stderr)
+        return WRONG_SETTINGS
+    if options.check:
+        print("kemi-routes: the settings are in order")
+        return 0
+    if active.tls_cert is not None:
+        make_certificate(active)
+    try:
+        initialise(active.dburl)
+        made = add_demo_subscribers(active) if options.demo else {}
+    except StoreError as error:
+        print(f"kemi-routes: {error}", file=sys.stderr)
+        return NOT_STARTED
+    return Supervisor(active, environ, options.config).run(greeting(active, made))
+
+
+def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
+    """Fill in what this machine can tell: addresses, directories, secrets.
+
+    Args:
+        environ: the environment as it was given; empty variables count as not set.
+        cfg: the kamailio.cfg that will be run.
+    Returns:
+        The environment for Kamailio.
+    """
+    environ = {name: value for name, value in environ.items() if value}
+    run_dir = environ.setdefault("RUN_DIR", str(PACKAGE_PARENT / "var"))
+    address = _address_towards_internet()
+    environ.setdefault("LISTEN", f"udp:{address}:5060 tcp:{address}:5060")
+    first_host = environ["LISTEN"].split()[0].partition(":")[2].rpartition(":")[0]
+    environ.setdefault("SIP_DOMAIN", environ.get("ADVERTISE", first_host))
+    environ.setdefault("DBURL", f"sqlite://{Path(run_dir).resolve()}/kamailio.sqlite")
+    environ.setdefault("KEMI_SCRIPT", str(cfg.parent / "kemi.py"))
+    environ["NONCE_SECRET"] = environ.get("NONCE_SECRET") or _kept_secret(Path(run_dir))
+    if "tls:" in environ["LISTEN"] and not {"TLS_CERT", "TLS_KEY"} & environ.keys():
+        environ["TLS_CERT"] = f"{run_dir}/tls-cert.pem"
+        environ["TLS_KEY"] = f"{run_dir}/tls-key.pem"
+    environ["DBURL"] = _as_kamailio_reads(environ["DBURL"])
+    environ["PATH"] = SYSTEM_PATH
+    environ["PYTHONPATH"] = str(PACKAGE_PARENT)
+    environ.pop("PYTHONHOME", None)
+    return environ
+
+
+def check_machine(active: Settings) -> None:
+    """Check what only this machine can tell.
+
+    Raises:
+        SettingsError: naming every fault.
+    """
+    faults = []
+    if not os.access(active.run_dir, os.W_OK | os.X_OK):
+        faults.append(f"RUN_DIR {active.run_dir} is no directory that can be written")
+    for item in active.listen or ():
+        if (reason := _not_ours(item)) is not None:
+            faults.append(f"LISTEN {item}: {reason}")
+    for name, path in (("TLS_CERT", active.tls_cert), ("TLS_KEY", active.tls_key)):
+        generated = path is not None and Path(path).parent == Path(active.run_dir)
+        if path is not None and not generated and not os.access(path, os.R_OK):
+            faults.append(f"{name} {path} can't be read")
+    if shutil.which("kamailio", path=SYSTEM_PATH) is None:
+        faults.append("kamailio is not installed: `make run` installs it on Debian")
+    if faults:
+        raise SettingsError(faults)
+
+
+def listen_options(active: Settings) -> list[str]:
+    """Kamailio's `-l` options: the sockets, each with the address that it advertises."""
+    options = []
+    for item in active.listen or ():
+        proto, _, rest = item.partition(":")
+        host, _, port = rest.rpartition(":")
+        advertised = f"/{active.advertise}:{port}" if _advertises(active.advertise, host) else ""
+        options += ["-l", f"{proto}:{host}:{port}{advertised}"]
+    return options
+
+
+def make_certificate(active: Settings) -> None:
+    """Make a self-signed certificate where LISTEN has `tls:` and none is given."""
+    if Path(active.tls_cert or "").exists() or Path(active.tls_cert or "").parent != Path(
+        active.run_dir
+    ):
+        return
+    name = (active.sip_domain or ("localhost",))[0].strip("[]")
+    kind = "IP" if _is_address(name) else "DNS"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "825"]
+    command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName={kind}:{name}"]
+    command += ["-keyout", str(active.tls_key), "-out", str(active.tls_cert)]
+    old_umask = os.umask(0o077)
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    finally:
+        os.umask(old_umask)
+
+
+def add_demo_subscribers(active: Settings) -> dict[str, str]:
+    """Add two subscribers to play with, where they don't exist yet.
+
+    Returns:
+        The generated passwords of those that were added, by AoR.
+    """
+    made = {}
+    with open_store(active.dburl) as store:
+        for user in DEMO_USERS:
+            aor = f"{user}@{(active.sip_domain or ('',))[0]}"
+            password = generate_password()
+            try:
+                store.add(aor, password)
+            except SubscriberExists:
+                continue
+            made[aor] = password
+    return made
+
+
+def greeting(active: Settings, passwords: dict[str, str]) -> str:
+    """What the newcomer reads when Kamailio answers.
+
+    Args:
+        active: the settings.
+        passwords: those of the demo subscribers that were made just now, by AoR.
+    """
+    domain = (active.sip_domain or ("",))[0]
+    lines = ["", "Kamailio is ready.", f"  it listens on  {' '.join(active.listen or ())}"]
+    if active.advertise:
+        lines.append(f"  it is known as {active.advertise}")
+    lines.append(f"  its domain is  {domain}")
+    if passwords:
+        lines.append("Point two phones at it. Their passwords are shown this once:")
+        lines += [f"  {aor}  password {password}" for aor, password in passwords.items()]
+        lines.append("and call one from the other.")
+    lines.append("Next, in another terminal:")
+    lines.append(f"  .venv/bin/kemi-routes subscriber add 3333@{domain}")
+    lines.append(
+        f"  kamcmd -s unixs:{active.run_dir}/kamailio_ctl ul.lookup location 1111@{domain}"
+    )
+    return "\n".join([*lines, "Ctrl-C ends it; the data stay.", ""])
+
+
+class Supervisor:
+    """One Kamailio, started again when it crashes."""
+
+    def __init__(self, active: Settings, environ: dict[str, str], cfg: Path) -> None:
+        self._run_dir = Path(active.run_dir)
+        self._environ = environ
+        self._command = ["kamailio", "-DD", "-E", "-f", str(cfg), "-Y", active.run_dir]
+        self._command += ["-P", f"{active.run_dir}/kamailio.pid", *listen_options(active)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ending = False
+
+    def run(self, ready_message: str) -> int:
+        """Start Kamailio, say when it answers, and start it again after a crash.
+
+        Returns:
+            0 after SIGINT or SIGTERM, 1 when Kamailio does not come up.
+        """
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self._end)
+        while not self._ending:
+            if not self._start():
+                return 0 if self._ending else NOT_STARTED
+            print(ready_message, flush=True)
+            ready_message = "Kamailio is ready again."
+            self._wait()
+            if not self._ending:
+                print("kemi-routes: Kamailio ended by itself, starting it again", file=sys.stderr)
+                time.sleep(RESTART_PAUSE)
+        return 0
+
+    def _start(self) -> bool:
+        self._process = subprocess.Popen(
+            self._command, env=self._environ, cwd=self._run_dir, start_new_session=True
+        )
+        deadline = time.monotonic() + START_TIMEOUT
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if self._answers():
+                return True
+            time.sleep(0.1)
+        if not self._ending:
+            print("kemi-routes: Kamailio did not start, its log above says why", file=sys.stderr)
+        self._end(signal.SIGTERM, None)
+        self._wait()
+        return False
+
+    def _answers(self) -> bool:
+        control = f"unixs:{self._run_dir}/kamailio_ctl"
+        asked = subprocess.run(
+            ["kamcmd", "-s", control, "core.uptime"],
+            env=self._environ,
+            capture_output=True,
+            check=False,
+        )
+        return asked.returncode == 0
+
+    def _wait(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+
+    def _end(self, _signum: int, _frame: FrameType | None) -> None:
+        self._ending = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="kemi-routes run", description=__doc__)
+    parser.add_argument("--config", type=Path, default=settings.CFG, help="the kamailio.cfg to run")
+    parser.add_argument(
+        "--no-demo", dest="demo", action="store_false", help="add no demo subscribers"
+    )
+    parser.add_argument("--check", action="store_true", help="check the settings, start nothing")
+    return parser.parse_args(argv)
+
+
+def _as_kamailio_reads(dburl: str) -> str:
+    try:
+        return settings.database_url(dburl)
+    except ValueError:
+        return dburl  # named with all other faults
+
+
+def _kept_secret(run_dir: Path) -> str:
+    path = run_dir / "nonce-secret"
+    try:
+        return path.read_text().strip()
+    except OSError:
+        secret = secrets.token_urlsafe(24)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secret)
+    except OSError:
+        pass  # check_machine names a directory that can't be written
+    return secret
+
+
+def _address_towards_internet() -> str:
+    # connecting a UDP socket sends nothing: it asks the kernel for its route
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def _not_ours(item: str) -> str | None:
+    proto, _, rest = item.partition(":")
+    host, _, port = rest.rpartition(":")
+    kind = socket.SOCK_DGRAM if proto == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            hint = ": is another Kamailio running?" if error.errno == errno.EADDRINUSE else ""
+            return (error.strerror or str(error)).lower() + hint
+    return None
+
+
+def _advertises(advertise: str | None, host: str) -> bool:
+    if advertise is None:
+        return False
+    return not _is_address(advertise) or advertise.startswith("[") == host.startswith("[")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""Where is the called user: the bindings of an address of record (RFC 3261 16.5)."""
+
+from __future__ import annotations
+
+import KSR
+
+from kemi_routes import auth, settings
+from kemi_routes.outcome import CONTINUE, DONE, Outcome
+
+# Return codes of registrar.lookup.
+NOT_FOUND = -1
+METHOD_NOT_ALLOWED = -2
+# auth_db.is_subscriber: match the domain too (1), load no columns (2).
+WITH_DOMAIN_ONLY_ASK = 3
+
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, REFER, NOTIFY, MESSAGE"
+
+
+def locate() -> Outcome:
+    """Turn the R-URI into the bindings of the called user; several are forked to in parallel.
+
+    Replies: 484 without a user part, 405 where no phone takes the method, 480 for a subscriber
+    without a binding, 404 for an unknown user, 503 while the database can't tell which.
+    """
+    if not KSR.is_myself_ruri():
+        return CONTINUE
+    if KSR.pv.is_null("$rU"):
+        return _answer(484, "Address Incomplete")
+    code = KSR.registrar.lookup(settings.active.location_table)
+    if code > 0:
+        return CONTINUE
+    if code == METHOD_NOT_ALLOWED:
+        KSR.hdr.append_to_reply(f"Allow: {ALLOW}\r\n")
+        return _answer(405, "Method Not Allowed")
+    if code != NOT_FOUND:
+        return _answer(500, "Server Internal Error")
+    return _answer_offline()
+
+
+def _answer_offline() -> Outcome:
+    uri = f"sip:{KSR.pv.gete('$rU')}@{KSR.pv.gete('$rd')}"
+    if KSR.auth_db.is_subscriber(uri, settings.active.subscriber_table, WITH_DOMAIN_ONLY_ASK) > 0:
+        return _answer(480, "Temporarily Unavailable")
+    if not auth.database_answers():
+        return auth.unavailable()
+    return _answer(404, "Not Found")
+
+
+def _answer(code: int, reason: str) -> Outcome:
+    KSR.sl.sl_send_reply(code, reason)
+    return DONE

@@ -1,0 +1,67 @@
+"""Media through rtpengine, where one is configured: offer, answer and delete by direction.
+
+rtpengine_manage is not used: on a refused re-INVITE, and on one busy branch of a forked call, it
+deletes the session that goes on.
+"""
+
+from __future__ import annotations
+
+import KSR
+
+from kemi_routes import settings
+
+REPLACE = "replace-origin replace-session-connection"
+_ICE = {"keep": "", "force": " ICE=force", "remove": " ICE=remove"}
+
+
+def flags(ice: str) -> str:
+    """The flags of an offer or answer.
+
+    Args:
+        ice: `keep`, `force` or `remove`: what becomes of ICE candidates.
+    """
+    return REPLACE + _ICE[ice]
+
+
+def offer() -> None:
+    """A request that leaves for a phone: its SDP is an offer, in ACK and PRACK an answer."""
+    if settings.active.rtpengine is None or not _has_sdp():
+        return
+    if KSR.is_method_in("IU"):
+        KSR.setflag(settings.active.flt_sdp_offered)
+        _check(KSR.rtpengine.rtpengine_offer(flags(settings.active.media_ice)))
+    elif KSR.is_method_in("AE"):
+        _check(KSR.rtpengine.rtpengine_answer(flags(settings.active.media_ice)))
+
+
+def within_dialog() -> None:
+    """A request inside a dialog: BYE ends the media session, others may carry SDP."""
+    if settings.active.rtpengine is not None and KSR.is_BYE():
+        KSR.rtpengine.rtpengine_delete0()
+    else:
+        offer()
+
+
+def reply() -> None:
+    """SDP in a reply answers the request's offer, or is the offer itself (RFC 3261 13.2.1)."""
+    if settings.active.rtpengine is None or not _has_sdp():
+        return
+    if KSR.isflagset(settings.active.flt_sdp_offered):
+        _check(KSR.rtpengine.rtpengine_answer(flags(settings.active.media_ice)))
+    else:
+        _check(KSR.rtpengine.rtpengine_offer(flags(settings.active.media_ice)))
+
+
+def failed() -> None:
+    """A call that never began needs no media session."""
+    if settings.active.rtpengine is not None and KSR.siputils.has_totag() < 0:
+        KSR.rtpengine.rtpengine_delete0()
+
+
+def _has_sdp() -> bool:
+    return bool(KSR.textops.has_body_type("application/sdp") > 0)
+
+
+def _check(code: int) -> None:
+    if code < 0:
+        KSR.warn("kemi-routes: rtpengine did not answer, the call goes on without it\n")

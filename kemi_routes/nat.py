@@ -1,0 +1,85 @@
+"""Phones behind NAT: see them, remember their public address, and find them again.
+
+The public address and port of a phone travel in its Contact as `;alias=ip~port~transport`
+(nathelper). Whoever sends to that Contact through us reaches the hole that the phone opened.
+"""
+
+from __future__ import annotations
+
+import KSR
+
+from kemi_routes import settings
+from kemi_routes.outcome import CONTINUE, Outcome
+
+# nat_uac_test on a reply: its Via is ours, only the Contact tells (bit 1: it is private).
+PRIVATE_CONTACT = 1
+# handle_ruri_alias_mode: the last alias of a URI is the one that we appended.
+LAST_ALIAS = 1
+
+
+def detect() -> Outcome:
+    """Give the Contact of a phone behind NAT its alias.
+
+    A REGISTER gets it wherever it comes from, other requests only at the first hop. A REGISTER
+    with a Path has passed an edge proxy that knows the phone better than we can (RFC 3327).
+    """
+    if KSR.nathelper.nat_uac_test(settings.active.nat_test) < 0:
+        return CONTINUE
+    if KSR.is_REGISTER():
+        if KSR.hdr.is_present("Path") < 0:
+            _alias_binding()
+    elif KSR.siputils.is_first_hop() > 0:
+        KSR.setflag(settings.active.flt_caller_nated)
+        KSR.nathelper.set_contact_alias_trim()
+    return CONTINUE
+
+
+def follow_alias() -> None:
+    """Send an in-dialog request to the alias in its R-URI, unless a Route says otherwise."""
+    if not KSR.isdsturiset():
+        KSR.nathelper.handle_ruri_alias_mode(LAST_ALIAS)
+        _keep_to_open_connections()
+
+
+def follow_binding() -> None:
+    """In a branch: send to the alias of a binding that we found behind NAT."""
+    if not KSR.isbflagset(settings.active.flb_nated):
+        return
+    KSR.nathelper.handle_ruri_alias_mode(LAST_ALIAS)
+    _keep_to_open_connections()
+    if not KSR.isflagset(settings.active.flt_caller_nated):
+        KSR.rr.add_rr_param(";nat=yes")
+
+
+def fix_reply() -> None:
+    """Give the Contact in a phone's reply its alias."""
+    if KSR.siputils.is_first_hop() < 0:
+        return
+    if KSR.isbflagset(settings.active.flb_nated) or KSR.nathelper.nat_uac_test(PRIVATE_CONTACT) > 0:
+        KSR.nathelper.set_contact_alias_trim()
+
+
+def mark_dialog() -> None:
+    """Let in-dialog requests know that the caller is behind NAT."""
+    if KSR.isflagset(settings.active.flt_caller_nated):
+        KSR.rr.add_rr_param(";nat=yes")
+
+
+def remember_dialog() -> None:
+    """In-dialog: the Record-Route says that a phone behind NAT takes part."""
+    if KSR.rr.check_route_param("nat=yes") > 0:
+        KSR.setbflag(settings.active.flb_nated)
+
+
+def _alias_binding() -> None:
+    KSR.nathelper.set_contact_alias_trim()
+    # nathelper pings the received address of a binding; its Contact's host is private
+    KSR.nathelper.fix_nated_register()
+    KSR.setbflag(settings.active.flb_nated)
+    KSR.setbflag(settings.active.flb_ping)
+
+
+def _keep_to_open_connections() -> None:
+    # Behind NAT the phone's own connection is the only one: a new one would never arrive.
+    if KSR.pv.gete("$du").find(";transport=") > 0:
+        KSR.set_forward_no_connect()

@@ -1,0 +1,46 @@
+"""Passing requests on, and what is done in their branches, replies and failures."""
+
+from __future__ import annotations
+
+import KSR
+
+from kemi_routes import media, nat
+from kemi_routes.outcome import DONE, Outcome
+
+BRANCH_CALLBACK = "ksr_branch_route"
+REPLY_CALLBACK = "ksr_onreply_route"
+FAILURE_CALLBACK = "ksr_failure_route"
+
+
+def send() -> Outcome:
+    """Send a request to all the branches that `locate` found."""
+    KSR.tm.t_on_branch(BRANCH_CALLBACK)
+    media.offer()
+    return pass_on()
+
+
+def pass_on() -> Outcome:
+    """Relay a request statefully; what can't be sent is answered with the reason."""
+    if not (KSR.is_ACK() or KSR.is_CANCEL()):
+        KSR.tm.t_on_reply(REPLY_CALLBACK)
+        if KSR.is_INVITE():
+            KSR.tm.t_on_failure(FAILURE_CALLBACK)
+    if KSR.tm.t_relay() < 0:
+        KSR.sl.sl_reply_error()
+    return DONE
+
+
+def branch() -> None:
+    """Each branch goes to the alias of its own binding."""
+    nat.follow_binding()
+
+
+def reply() -> None:
+    """Each reply leads the caller to where the callee can be reached."""
+    nat.fix_reply()
+    media.reply()
+
+
+def failure() -> None:
+    """All branches have failed; a CANCEL by the caller ends here as well."""
+    media.failed()

@@ -1,0 +1,292 @@
+"""The settings: one #!define each, read once at start, checked together.
+
+The defaults stand in kamailio.cfg (`#!trydef`), where Kamailio's own parameters use them too. Here
+stands what a value means and which values are right. `read` takes any lookup by name:
+`KSR.kx.get_def` inside Kamailio, the environment in the launcher.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from kemi_routes.subscribers.dburl import parse_dburl
+from kemi_routes.subscribers.errors import StoreError
+
+_HOME = Path(__file__).resolve().parent.parent
+# in a checkout the file stands in kamailio/, where it is installed beside the package
+CFG = next(
+    (path for path in (_HOME / "kamailio.cfg",) if path.exists()), _HOME / "kamailio/kamailio.cfg"
+)
+
+_T = TypeVar("_T")
+_SOCKET = re.compile(
+    r"(?P<proto>udp|tcp|tls):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):(?P<port>\d+)"
+)
+_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+class SettingsError(ValueError):
+    """All that is wrong with the settings, one line a fault."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        lines = "".join(f"\n  - {fault}" for fault in faults)
+        super().__init__(f"{len(faults)} wrong setting(s), Kamailio does not start:{lines}")
+
+
+def number(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\d+", text) or not low <= int(text) <= high:
+            raise ValueError(f"takes a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser of one of the given words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"takes one of: {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def host(value: str) -> str:
+    """An IP address (IPv6 with or without brackets) or a host name, without a port."""
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        ipaddress.ip_address(bare)
+    except ValueError:
+        looks_numeric = re.fullmatch(r"[\d.]+", bare)
+        if looks_numeric or not _DOMAIN.fullmatch(bare):
+            raise ValueError("takes an IP address or a host name") from None
+        return bare.lower()
+    return f"[{bare}]" if ":" in bare else bare
+
+
+def hosts(value: str) -> tuple[str, ...]:
+    """Host names or addresses, separated by spaces."""
+    return tuple(host(word) for word in value.split())
+
+
+def sockets(value: str) -> tuple[str, ...]:
+    """Sockets `udp|tcp|tls:address:port`, separated by spaces; IPv6 in brackets."""
+    words = value.split()
+    for word in words:
+        match = _SOCKET.fullmatch(word)
+        if match is None:
+            raise ValueError(
+                f"{word!r} is no socket such as udp:192.0.2.1:5060 or tls:[2001:db8::1]:5061"
+            )
+        host(match["host"])
+        if not 0 < int(match["port"]) < 65536:
+            raise ValueError(f"{word!r} has no port from 1 to 65535")
+    return tuple(words)
+
+
+def database_url(value: str) -> str:
+    """`sqlite:///path` or `postgres://user:password@host:port/name`."""
+    try:
+        return parse_dburl(value).kamailio
+    except StoreError as error:
+        raise ValueError(str(error).removeprefix("DBURL ")) from None
+
+
+def rtpengine_socket(value: str) -> str:
+    """The ng control socket of rtpengine, `udp:host:port`."""
+    if not re.fullmatch(r"udp6?:\S+:\d+", value):
+        raise ValueError("takes the control socket of rtpengine, such as udp:127.0.0.1:2223")
+    return value
+
+
+def sip_uri(value: str) -> str:
+    """A SIP URI."""
+    if not re.fullmatch(r"sips?:[^@\s]+@[^@\s]+", value):
+        raise ValueError("takes a SIP URI such as sip:keepalive@example.test")
+    return value
+
+
+def setting(parse: Callable[[str], _T], unit: str, doc: str) -> _T:
+    """A setting: how its text is read, in which unit, and what it does."""
+    field: _T = attrs.field(metadata={"parse": parse, "unit": unit, "doc": doc})
+    return field
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Every setting of kemi-routes; the name of its #!define is the field's, in capitals."""
+
+    listen: tuple[str, ...] | None = setting(
+        sockets,
+        "sockets",
+        "Where SIP is received. Without the launcher: `listen=`.",
+    )
+    advertise: str | None = setting(
+        host,
+        "address",
+        "Public address of a server behind NAT. Without the launcher: `advertise` in `listen=`.",
+    )
+    sip_domain: tuple[str, ...] | None = setting(
+        hosts, "domains", "The domains whose users register here."
+    )
+    dburl: str = setting(database_url, "URL", "Subscribers and bindings: SQLite or PostgreSQL.")
+    run_dir: str = setting(text, "directory", "The pid file and the control socket `kamailio_ctl`.")
+    nat_test: int = setting(
+        number(0, 1023), "bits", "What counts as behind NAT: the mask of `nat_uac_test`."
+    )
+    ping_interval: int = setting(
+        number(1, 3600), "seconds", "Between two SIP pings of a binding behind NAT."
+    )
+    ping_timeout: int = setting(
+        number(0, 86400),
+        "seconds",
+        "Without an answer to pings until a binding is removed; 0: never.",
+    )
+    ping_from: str = setting(sip_uri, "SIP URI", "The From of the pings.")
+    min_expires: int = setting(
+        number(1, 86400), "seconds", "A shorter registration is refused with 423."
+    )
+    max_expires: int = setting(
+        number(1, 604800), "seconds", "A longer registration is shortened to this."
+    )
+    default_expires: int = setting(number(1, 604800), "seconds", "Where a phone asks for no time.")
+    max_contacts: int = setting(number(1, 100), "bindings", "At most, for one address of record.")
+    nonce_secret: str | None = setting(
+        text, "text", "Keeps digest nonces valid over a restart; random at each start if unset."
+    )
+    nonce_expires: int = setting(
+        number(5, 86400), "seconds", "How long a phone may use a digest nonce."
+    )
+    retry_after: int = setting(
+        number(1, 3600), "seconds", "Retry-After in a 503, while the database is away."
+    )
+    fr_timer: int = setting(
+        number(500, 300000), "ms", "Without any answer until a request counts as failed."
+    )
+    fr_inv_timer: int = setting(number(1000, 600000), "ms", "A phone may ring.")
+    rtpengine: str | None = setting(
+        rtpengine_socket, "socket", "Control socket of rtpengine; media go directly if unset."
+    )
+    media_ice: str = setting(
+        one_of("keep", "force", "remove"), "word", "ICE candidates in SDP when rtpengine relays."
+    )
+    tls_cert: str | None = setting(
+        text, "PEM file", "Server certificate; TLS is on when it is set."
+    )
+    tls_key: str | None = setting(text, "PEM file", "Its private key.")
+    write_back_interval: int = setting(
+        number(1, 3600), "seconds", "Between two writes of changed bindings to the database."
+    )
+    children: int = setting(
+        number(1, 256), "processes", "SIP workers of each UDP socket, and of TCP."
+    )
+    log_level: int = setting(
+        number(-3, 3), "level", "Kamailio's `debug`: 0 warnings, 1 notices, 2 info, 3 debug."
+    )
+
+    # Shared with kamailio.cfg, no operator sets them.
+    subscriber_table: str = setting(text, "", "")
+    location_table: str = setting(text, "", "")
+    flt_caller_nated: int = setting(number(0, 31), "", "")
+    flt_sdp_offered: int = setting(number(0, 31), "", "")
+    flb_nated: int = setting(number(0, 31), "", "")
+    flb_ping: int = setting(number(0, 31), "", "")
+
+
+# The settings in force: engine.start reads them before the first message.
+active: Settings
+
+
+def define_of(field: attrs.Attribute[Any]) -> str:
+    """The name of the #!define behind a field of `Settings`."""
+    return field.name.upper()
+
+
+def is_for_operators(field: attrs.Attribute[Any]) -> bool:
+    """Whether a field is a setting, and not a name that kamailio.cfg only shares."""
+    return bool(field.metadata["doc"])
+
+
+def shipped_defaults(cfg: Path = CFG) -> dict[str, str]:
+    """The defaults and shared names that kamailio.cfg defines.
+
+    Args:
+        cfg: a kamailio.cfg with `#!trydef NAME value` and `#!define NAME value` lines.
+    """
+    found = re.findall(
+        r"^#!(?:try)?def(?:ine)?[ \t]+(\w+)[ \t]+(.+?)[ \t]*$", cfg.read_text(), re.M
+    )
+    return {name: _unquoted(value) for name, value in found}
+
+
+def read(get: Callable[[str], str | None]) -> Settings:
+    """Read and check all settings.
+
+    Args:
+        get: gives the text of a #!define by its name; None or '' where it is not defined.
+    Raises:
+        SettingsError: naming every fault, with what would be right.
+    """
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for field in attrs.fields(Settings):
+        try:
+            values[field.name] = _value(field, _unquoted(get(define_of(field)) or ""))
+        except ValueError as error:
+            faults.append(f"{define_of(field)} {error}")
+    faults += _contradictions(values)
+    if faults:
+        raise SettingsError(faults)
+    return Settings(**values)
+
+
+def from_environment(environ: Mapping[str, str], cfg: Path = CFG) -> Settings:
+    """The settings that Kamailio will see when it is started with this environment."""
+    defaults = shipped_defaults(cfg)
+    return read(lambda name: environ.get(name) or defaults.get(name))
+
+
+def _value(field: attrs.Attribute[Any], given: str) -> object:
+    optional = "None" in str(field.type)
+    if not given:
+        if optional:
+            return None
+        raise ValueError("is not set")
+    try:
+        return field.metadata["parse"](given)
+    except ValueError as error:
+        shown = "" if field.name in ("dburl", "nonce_secret") else f" (it is {given!r})"
+        raise ValueError(f"{error}{shown}") from None
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    low, high = values.get("min_expires"), values.get("max_expires")
+    if low and high and low > high:
+        faults.append(f"MIN_EXPIRES {low} is more than MAX_EXPIRES {high}")
+    interval, timeout = values.get("ping_interval"), values.get("ping_timeout")
+    if interval and timeout and timeout <= interval:
+        faults.append(f"PING_TIMEOUT {timeout} must be more than PING_INTERVAL {interval}, or 0")
+    if bool(values.get("tls_cert")) != bool(values.get("tls_key")):
+        faults.append("TLS_CERT and TLS_KEY go together: only one of them is set")
+    return faults
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
