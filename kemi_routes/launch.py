@@ -27,6 +27,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 60.0
 RESTART_PAUSE = 1.0
+ORPHAN_PATIENCE = 5.0
 NOT_STARTED = 1
 WRONG_SETTINGS = 2
 DEMO_USERS = ("1111", "2222")
@@ -184,6 +185,24 @@ def greeting(active: Settings, passwords: dict[str, str]) -> str:
     return "\n".join([*lines, "Ctrl-C ends it; the data stay.", ""])
 
 
+def end_orphans(group: int) -> None:
+    """End the workers that outlive a killed main process, and wait until they are gone.
+
+    They would keep the sockets, so that the next Kamailio could not bind them, and answer on the
+    control socket as if all were well. Their bindings are in the database by then, or lost.
+
+    Args:
+        group: the process group of Kamailio, which is the process id of its main process.
+    """
+    deadline = time.monotonic() + ORPHAN_PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+
+
 class Supervisor:
     """One Kamailio, started again when it crashes."""
 
@@ -242,6 +261,7 @@ class Supervisor:
     def _wait(self) -> None:
         if self._process is not None:
             self._process.wait()
+            end_orphans(self._process.pid)
 
     def _end(self, _signum: int, _frame: FrameType | None) -> None:
         self._ending = True
