@@ -63,7 +63,7 @@ def authenticate() -> Outcome:
     somebody else, 503 with Retry-After while the database does not answer.
     """
     if KSR.is_REGISTER():
-        if not (KSR.is_myself_turi() and KSR.is_myself_furi()):
+        if not (KSR.is_myself_ruri() and KSR.is_myself_turi() and KSR.is_myself_furi()):
             return _refuse("Not A Domain Of This Server")
         return _check_credentials()
     if claims_to_be_ours():

@@ -9,6 +9,9 @@ from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # Methods whose dialog goes on through us (RFC 3261 16.6: record-route what forms a dialog).
 DIALOG_FORMING = "ISF"
+# In-dialog requests whose reply moves the remote target (RFC 3261 12.2, RFC 3311, RFC 6665). Our
+# Record-Route in them shows us the reply of the phone itself, whose Contact needs its alias.
+TARGET_REFRESH = "IUSNF"
 
 
 def cancel() -> Outcome:
@@ -30,7 +33,8 @@ def within() -> Outcome:
         nat.remember_dialog()
         nat.follow_alias()
         media.within_dialog()
-        if KSR.is_method_in("SN"):
+        if KSR.is_method_in(TARGET_REFRESH):
+            nat.mark_dialog()
             KSR.rr.record_route()
         relay.pass_on()
     elif KSR.is_ACK():

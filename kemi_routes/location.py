@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import auth, settings
+from kemi_routes import auth, nat, settings
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # Return codes of registrar.lookup.
@@ -23,6 +23,8 @@ def locate() -> Outcome:
     without a binding, 404 for an unknown user, 503 while the database can't tell which.
     """
     if not KSR.is_myself_ruri():
+        # one of our users calls a Contact that a transfer gave it (RFC 3515, RFC 3891)
+        nat.follow_alias()
         return CONTINUE
     if KSR.pv.is_null("$rU"):
         return _answer(484, "Address Incomplete")

@@ -13,8 +13,7 @@ from kemi_routes.outcome import CONTINUE, Outcome
 
 # nat_uac_test on a reply: its Via is ours, only the Contact tells (bit 1: it is private).
 PRIVATE_CONTACT = 1
-# handle_ruri_alias_mode: the last alias of a URI is the one that we appended.
-LAST_ALIAS = 1
+REDIRECTION = 300
 
 
 def detect() -> Outcome:
@@ -35,9 +34,9 @@ def detect() -> Outcome:
 
 
 def follow_alias() -> None:
-    """Send an in-dialog request to the alias in its R-URI, unless a Route says otherwise."""
+    """Send a request to the alias in its R-URI, unless a Route says otherwise."""
     if not KSR.isdsturiset():
-        KSR.nathelper.handle_ruri_alias_mode(LAST_ALIAS)
+        KSR.nathelper.handle_ruri_alias()
         _keep_to_open_connections()
 
 
@@ -45,15 +44,15 @@ def follow_binding() -> None:
     """In a branch: send to the alias of a binding that we found behind NAT."""
     if not KSR.isbflagset(settings.active.flb_nated):
         return
-    KSR.nathelper.handle_ruri_alias_mode(LAST_ALIAS)
+    KSR.nathelper.handle_ruri_alias()
     _keep_to_open_connections()
     if not KSR.isflagset(settings.active.flt_caller_nated):
         KSR.rr.add_rr_param(";nat=yes")
 
 
 def fix_reply() -> None:
-    """Give the Contact in a phone's reply its alias."""
-    if KSR.siputils.is_first_hop() < 0:
+    """Give the Contact in a phone's reply its alias; in a 3xx it is somebody else's address."""
+    if KSR.pv.getvn("$rs", 0) >= REDIRECTION or KSR.siputils.is_first_hop() < 0:
         return
     if KSR.isbflagset(settings.active.flb_nated) or KSR.nathelper.nat_uac_test(PRIVATE_CONTACT) > 0:
         KSR.nathelper.set_contact_alias_trim()

@@ -235,6 +235,18 @@ def shipped_defaults(cfg: Path = CFG) -> dict[str, str]:
     return {name: _unquoted(value) for name, value in found}
 
 
+def table(cfg: Path = CFG) -> str:
+    """The settings as a Markdown table: name, default, unit and meaning."""
+    defaults = shipped_defaults(cfg)
+    rows = ["| Setting | Default | Takes | What it does |", "|---|---|---|---|"]
+    for field in filter(is_for_operators, attrs.fields(Settings)):
+        default = defaults.get(define_of(field))
+        shown = f"`{default}`" if default else "–"
+        meta = field.metadata
+        rows.append(f"| `{define_of(field)}` | {shown} | {meta['unit']} | {meta['doc']} |")
+    return "\n".join(rows) + "\n"
+
+
 def read(get: Callable[[str], str | None]) -> Settings:
     """Read and check all settings.
 
