@@ -239,9 +239,11 @@ def table(cfg: Path = CFG) -> str:
     """The settings as a Markdown table: name, default, unit and meaning."""
     defaults = shipped_defaults(cfg)
     rows = ["| Setting | Default | Takes | What it does |", "|---|---|---|---|"]
-    for field in filter(is_for_operators, attrs.fields(Settings)):
+    for field in attrs.fields(Settings):
+        if not is_for_operators(field):
+            continue
         default = defaults.get(define_of(field))
-        shown = f"`{default}`" if default else "–"
+        shown = f"`{default}`" if default else ""
         meta = field.metadata
         rows.append(f"| `{define_of(field)}` | {shown} | {meta['unit']} | {meta['doc']} |")
     return "\n".join(rows) + "\n"
