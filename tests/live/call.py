@@ -89,6 +89,7 @@ class Call:
         call = cls(phone, None)
         call.call_id, call.local, call.remote = request["Call-ID"], local, request["From"]
         call.target, call.routes = request.contact_uri, request.all("Record-Route")
+        call._confirmed = True
         return call
 
     @property
