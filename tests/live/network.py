@@ -55,6 +55,14 @@ class Namespace:
     def _prefix(self) -> list[str]:
         return ["ip", "netns", "exec", self.name] if self.name else []
 
+    def sysctl(self, name: str, value: int) -> None:
+        """Set a kernel parameter of this namespace.
+
+        In a container /proc/sys is read-only; `ip netns exec` has a mount namespace of its own,
+        where it may be made writable.
+        """
+        self.run("sh", "-c", f"mount -o remount,rw /proc/sys; sysctl -qw {name}={value}")
+
     def run(
         self,
         *command: str,
@@ -173,7 +181,7 @@ class Nat(Namespace):
         """Close the hole of a UDP flow after this many seconds without a packet (default 30, and
         120 once both sides have sent)."""
         for name in ("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"):
-            self.run("sysctl", "-qw", f"net.netfilter.{name}={seconds}")
+            self.sysctl(f"net.netfilter.{name}", seconds)
 
 
 class Network:
@@ -242,7 +250,7 @@ class Network:
         nat = self._start(Nat(self._name(name), private, public))
         self._bridge(nat, f"{private}/24")
         self._attach(self._internet, nat, "wan", [f"{public}/24"])
-        nat.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        nat.sysctl("net.ipv4.ip_forward", 1)
         return nat
 
     def _segment(self, name: str) -> Namespace:
