@@ -19,7 +19,7 @@ class Capture:
     def __init__(self, host: Namespace, packets: str = "udp or tcp", verbose: bool = False) -> None:
         detail = ("-V",) if verbose else ("-o", f"gui.column.format:{COLUMNS}")
         self._process = Process(
-            host, "tshark", "--log-level", "message", "-nlpi", "any", "-f", packets, *detail
+            host, "tshark", "--log-level", "info", "-nlpi", "any", "-f", packets, *detail
         )
         self._process.wait_for("Capture started", timeout=20)
 
