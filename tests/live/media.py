@@ -80,6 +80,14 @@ class RtpStream:
                 self.packets.append((ssrc, sequence, source[:2]))
             timeout = 0
 
+    def listen(self, packets: int = 50, timeout: float = 10) -> int:
+        """Send and take until this many packets came from anyone (a softphone); how many did."""
+        deadline = time.monotonic() + timeout
+        while self.received < packets and time.monotonic() < deadline:
+            self.send()
+            self.drain(0.02)
+        return self.received
+
     @staticmethod
     def exchange(
         first: RtpStream, second: RtpStream, packets: int = 200, timeout: float = 10

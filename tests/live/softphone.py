@@ -19,6 +19,8 @@ CONFIG = """
 sip_listen {listen}
 audio_player aufile,{heard}
 audio_source ausine,440
+ausrc_srate 48000
+ausrc_channels 2
 audio_alert aufile,{heard}.ring
 audio_buffer 20-160
 module_path /usr/lib/baresip/modules

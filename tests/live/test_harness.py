@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .capture import Capture
+from .conftest import require
 from .link import RawSocket
 from .media import RtpStream, media_address, sdp
 from .message import Message, wire
@@ -234,3 +235,17 @@ def test_rtpengine_answers_on_the_servers_host(network: Network) -> None:
     assert relay.process.running
     relay.stop()
     assert not relay.process.running
+
+
+def test_a_missing_program_skips_the_test_and_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KEMI_REQUIRE_LIVE", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no telephone-exchange"):
+        require("ip", "telephone-exchange")
+
+
+def test_a_missing_program_is_a_failure_where_live_tests_are_required(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KEMI_REQUIRE_LIVE", "1")
+    with pytest.raises(pytest.fail.Exception, match="no telephone-exchange"):
+        require("ip", "telephone-exchange")
