@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -14,7 +15,7 @@ from kemi_routes.subscribers.errors import (
     DatabaseUnreachable,
     StoreError,
 )
-from kemi_routes.subscribers.schema import initialise
+from kemi_routes.subscribers.schema import VERSION, initialise
 from kemi_routes.subscribers.store import open_store
 from tests.subscriber_behaviour import StoreBehaviour
 
@@ -76,6 +77,34 @@ def test_a_server_that_restarts_during_a_transaction_undoes_it(server: PostgresS
         database.execute("INSERT INTO subscriber (username, domain) VALUES ('2222', 'a.test')")
     with open_store(server.url) as store:
         assert list(store.list()) == []
+
+
+def test_an_initialisation_waits_for_one_that_has_begun(dburl: str) -> None:
+    """It sees the tables of the other only after, and makes what is left."""
+    with ThreadPoolExecutor(1) as pool, connect(dburl) as first, connect(dburl) as observer:
+        with first.transaction():
+            first.lock_schema()
+            for statement in VERSION.statements(first.identity):
+                first.execute(statement)
+            second = pool.submit(initialise, dburl)
+            while not observer.rows(
+                "SELECT 1 FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ):
+                assert not second.done(), second.result()
+        assert second.result() == ("subscriber", "location", "location_attrs")
+
+
+def test_the_order_of_the_list_is_not_that_of_the_database(postgres: PostgresServer) -> None:
+    """An English collation would put a before B and ignore the dash."""
+    dburl = postgres.new_database(
+        "LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8' TEMPLATE template0"
+    )
+    initialise(dburl)
+    with open_store(dburl) as store:
+        for user in ("a", "B", "a-b", "ab"):
+            store.add(f"{user}@example.test", "x")
+        assert [aor.user for aor in store.list()] == ["B", "a-b", "a", "ab"]
 
 
 def test_a_wrong_password_is_not_shown(postgres: PostgresServer) -> None:
