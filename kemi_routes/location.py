@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import KSR
 
 from kemi_routes import auth, nat, settings
@@ -13,7 +15,12 @@ METHOD_NOT_ALLOWED = -2
 # auth_db.is_subscriber: match the domain too (1), load no columns (2).
 WITH_DOMAIN_ONLY_ASK = 3
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, REFER, NOTIFY, MESSAGE"
+PROFILE = "called"
+# usrloc keeps the Allow of a binding as these bits, the first one is 1.
+METHODS = (
+    *("INVITE", "CANCEL", "ACK", "BYE", "INFO", "REGISTER", "SUBSCRIBE"),
+    *("NOTIFY", "MESSAGE", "OPTIONS", "PRACK", "UPDATE", "REFER", "PUBLISH"),
+)
 
 
 def locate() -> Outcome:
@@ -32,11 +39,30 @@ def locate() -> Outcome:
     if code > 0:
         return CONTINUE
     if code == METHOD_NOT_ALLOWED:
-        KSR.hdr.append_to_reply(f"Allow: {ALLOW}\r\n")
-        return _answer(405, "Method Not Allowed")
+        return _answer_not_allowed()
     if code != NOT_FOUND:
         return _answer(500, "Server Internal Error")
     return _answer_offline()
+
+
+def allow(bindings: Iterable[int]) -> str:
+    """The Allow header's value (RFC 3261 20.5) for phones that take these methods together.
+
+    Args:
+        bindings: the methods of each binding, as usrloc's bits.
+    """
+    together = 0
+    for methods in bindings:
+        together |= methods
+    return ", ".join(name for bit, name in enumerate(METHODS) if together >> bit & 1)
+
+
+def _answer_not_allowed() -> Outcome:
+    KSR.registrar.reg_fetch_contacts(settings.active.location_table, KSR.pv.get("$ru"), PROFILE)
+    count = KSR.pv.getvn(f"$ulc({PROFILE}=>count)", 0)
+    taken = allow(KSR.pv.getvn(f"$(ulc({PROFILE}=>methods)[{i}])", 0) for i in range(count))
+    KSR.hdr.append_to_reply(f"Allow: {taken}\r\n")
+    return _answer(405, "Method Not Allowed")
 
 
 def _answer_offline() -> Outcome:
