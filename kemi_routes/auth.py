@@ -76,6 +76,14 @@ def authenticate() -> Outcome:
     return _refuse("Relaying Denied")
 
 
+def withhold_credentials() -> None:
+    """Keep the credentials for us that a phone repeats inside a dialog (RFC 3261 22.1) from the
+    other phone, which could guess the password by them; those for other servers go on."""
+    if KSR.hdr.is_present("Proxy-Authorization") > 0:
+        realm = f'realm="{KSR.pv.gete("$fd").lower()}"'
+        KSR.textops.remove_hf_match("Proxy-Authorization", "in", realm)
+
+
 def claims_to_be_ours() -> bool:
     """Whether From names one of our domains, with whatever port."""
     if KSR.is_myself_furi():

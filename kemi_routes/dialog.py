@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import guard, media, nat, relay
+from kemi_routes import auth, guard, media, nat, relay
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # Methods whose dialog goes on through us (RFC 3261 16.6: record-route what forms a dialog).
@@ -30,6 +30,7 @@ def within() -> Outcome:
     if KSR.siputils.has_totag() < 0:
         return guard.outside_dialog()
     if KSR.rr.loose_route() > 0:
+        auth.withhold_credentials()
         nat.remember_dialog()
         nat.follow_alias()
         media.within_dialog()
