@@ -1,0 +1,290 @@
+"""Two phones behind two NATs call each other through a public server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .call import Call, IncomingRequest
+from .conversation import PATIENCE, answer, connect, exchange, hang_up, reinvite, ring
+from .homes import Homes, alias, public_address, two_homes
+from .message import Message
+from .network import SERVER
+from .phone import Phone
+
+RECORD_ROUTE = f"<sip:{SERVER};lr;nat=yes>"
+
+
+@pytest.fixture(scope="module")
+def homes() -> Iterator[Homes]:
+    with two_homes() as homes:
+        yield homes
+
+
+@pytest.fixture
+def alice(homes: Homes) -> Iterator[Phone]:
+    with homes.phone("home", "1111") as phone:
+        yield phone
+
+
+@pytest.fixture
+def bob(homes: Homes) -> Iterator[Phone]:
+    """Bob's phone in the office."""
+    with homes.phone("office", "2222") as phone:
+        yield phone
+
+
+@pytest.fixture
+def mobile(homes: Homes, bob: Phone) -> Iterator[Phone]:
+    """Bob's second phone, elsewhere."""
+    with homes.phone("hotel", bob.user) as phone:
+        yield phone
+
+
+@pytest.fixture(params=["alice calls bob", "bob calls alice"])
+def caller_and_callee(
+    request: pytest.FixtureRequest, alice: Phone, bob: Phone
+) -> tuple[Phone, Phone]:
+    return (alice, bob) if request.param == "alice calls bob" else (bob, alice)
+
+
+@pytest.mark.parametrize("first_to_leave", ["caller", "callee"])
+def test_a_call_between_two_nats_is_renegotiated_and_ended_from_either_end(
+    caller_and_callee: tuple[Phone, Phone], first_to_leave: str
+) -> None:
+    caller, callee = caller_and_callee
+    ends = connect(caller, callee)
+    for asking, asked in (ends, ends[::-1], ends):
+        got = reinvite(asking, asked)
+        assert alias(got) == public_address(asking.phone)
+        assert got.uri == asked.phone.contact[1:-1], "the alias is the server's business"
+    leaving, staying = ends if first_to_leave == "caller" else ends[::-1]
+    assert hang_up(leaving, staying).uri == staying.phone.contact[1:-1]
+
+
+def test_each_phone_learns_the_public_address_of_the_other(
+    caller_and_callee: tuple[Phone, Phone],
+) -> None:
+    caller, callee = caller_and_callee
+    call, incoming = ring(caller, callee)
+    answer(call, incoming)
+    assert alias(incoming.message) == public_address(caller)
+    for status in (180, 200):
+        assert alias(call.wait_for(status)) == public_address(callee)
+
+
+def test_the_way_back_is_recorded_with_the_mark_that_a_nat_is_on_it(
+    alice: Phone, bob: Phone
+) -> None:
+    call, incoming = ring(alice, bob)
+    answer(call, incoming)
+    assert incoming.message.all("Record-Route") == [RECORD_ROUTE]
+    assert call.wait_for(200).all("Record-Route") == [RECORD_ROUTE]
+
+
+def test_the_callee_does_not_see_the_credentials_of_the_caller(alice: Phone, bob: Phone) -> None:
+    call, incoming = ring(alice, bob)
+    assert call.invite.challenges[0].status == 407
+    assert "Proxy-Authorization" in call.invite.request
+    assert "Proxy-Authorization" not in incoming.message
+
+
+@pytest.mark.parametrize("method", ["ACK", "INVITE", "BYE"])
+def test_credentials_that_a_phone_repeats_inside_the_call_are_not_passed_on(
+    alice: Phone, bob: Phone, method: str
+) -> None:
+    """RFC 3261 22.1 has a phone repeat them in the ACK; many do so in every request."""
+    call, incoming = ring(alice, bob)
+    answer(call, incoming)
+    repeated = {"Proxy-Authorization": call.invite.request["Proxy-Authorization"]}
+    number = int(call.invite.request["CSeq"].split()[0])
+    if method == "ACK":
+        alice.transmit(call._make("ACK", number, repeated, ""))
+    else:
+        call.request(method, headers=repeated)
+    assert "Proxy-Authorization" not in bob.expect_request(method, PATIENCE).message
+
+
+def test_a_cancelled_call_stops_ringing(alice: Phone, bob: Phone) -> None:
+    call, incoming = ring(alice, bob)
+    cancel = call.cancel()
+    stopped = stop_ringing(incoming)
+    assert stopped.branch == incoming.message.branch
+    cancel.wait_for(200, PATIENCE)
+    call.wait_for(487, PATIENCE)
+    assert bob.expect_request("ACK", PATIENCE).message.branch == incoming.message.branch
+
+
+@pytest.mark.parametrize("status", [486, 488, 603])
+def test_the_caller_hears_why_the_call_is_refused(alice: Phone, bob: Phone, status: int) -> None:
+    call, incoming = ring(alice, bob)
+    incoming.reply(status)
+    call.wait_for(status, PATIENCE)
+    assert bob.expect_request("ACK", PATIENCE).message.branch == incoming.message.branch
+
+
+def test_a_call_that_nobody_answers_ends_with_408_and_stops_ringing() -> None:
+    with (
+        two_homes({"FR_INV_TIMER": "2000"}) as homes,
+        homes.phone("home", "1111") as alice,
+        homes.phone("office", "2222") as bob,
+    ):
+        call, incoming = ring(alice, bob)
+        stop_ringing(incoming)
+        call.wait_for(408, PATIENCE)
+
+
+@pytest.mark.parametrize("quicker", ["office", "hotel"])
+def test_all_phones_of_a_user_ring_and_the_first_to_answer_has_the_call(
+    alice: Phone, bob: Phone, mobile: Phone, quicker: str
+) -> None:
+    quick, slow = (bob, mobile) if quicker == "office" else (mobile, bob)
+    call, (ringing, answering) = ring_both(alice, slow, quick)
+    ends = answer(call, answering)
+    stop_ringing(ringing)
+    slow.expect_request("ACK", PATIENCE)
+    assert alias(call.wait_for(200)) == public_address(quick)
+    hang_up(*ends)
+    assert not slow.has_request("BYE")
+
+
+@pytest.mark.parametrize("busy_phone", ["office", "hotel"])
+def test_a_call_goes_on_at_one_phone_while_the_other_is_busy(
+    alice: Phone, bob: Phone, mobile: Phone, busy_phone: str
+) -> None:
+    busy, free = (bob, mobile) if busy_phone == "office" else (mobile, bob)
+    call, (refusing, answering) = ring_both(alice, busy, free)
+    refusing.reply(486)
+    busy.expect_request("ACK", PATIENCE)
+    hang_up(*answer(call, answering))
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"), [((486, 486), 486), ((500, 486), 486), ((486, 500), 486)]
+)
+def test_the_caller_hears_one_reason_when_all_phones_refuse(
+    alice: Phone, bob: Phone, mobile: Phone, answers: tuple[int, int], told: int
+) -> None:
+    call, incoming = ring_both(alice, bob, mobile)
+    for request, status in zip(incoming, answers, strict=True):
+        request.reply(status)
+        request.phone.expect_request("ACK", PATIENCE)
+    call.wait_for(told, PATIENCE)
+
+
+def test_a_user_who_declines_on_one_phone_stops_the_others(
+    alice: Phone, bob: Phone, mobile: Phone
+) -> None:
+    """RFC 3261 16.7, step 5: a 6xx is the user's answer, not the phone's."""
+    call, (declining, ringing) = ring_both(alice, bob, mobile)
+    declining.reply(603)
+    stop_ringing(ringing)
+    call.wait_for(603, PATIENCE)
+
+
+def test_a_cancel_stops_all_phones_that_ring(alice: Phone, bob: Phone, mobile: Phone) -> None:
+    call, ringing = ring_both(alice, bob, mobile)
+    call.cancel().wait_for(200, PATIENCE)
+    for request in ringing:
+        stop_ringing(request)
+    call.wait_for(487, PATIENCE)
+
+
+def test_a_repeated_invite_rings_once_and_is_answered_as_before(alice: Phone, bob: Phone) -> None:
+    call, incoming = ring(alice, bob)
+    for repeats in (1, 2):
+        alice.send_raw(bytes(call.invite.request))
+        wait_for_count(alice, 180, 1 + repeats)
+    answer(call, incoming)
+    assert not bob.has_request("INVITE")
+    received = [m for way, m in bob.log if way == "<" and m.method == "INVITE"]
+    assert len(received) == 1, "the server repeats nothing that has been answered"
+
+
+def test_a_200_is_passed_on_until_its_ack_comes(alice: Phone, bob: Phone) -> None:
+    call, incoming = ring(alice, bob)
+    ok = incoming.reply(200)
+    for repeats in (1, 2):
+        bob.transmit_response(ok, incoming.message)
+        wait_for_count(alice, 200, 1 + repeats)
+    call.wait_for(200)
+    call.ack()
+    bob.expect_request("ACK", PATIENCE)
+
+
+def test_a_repeated_bye_is_answered_and_not_repeated_to_the_phone(alice: Phone, bob: Phone) -> None:
+    call, other = connect(alice, bob)
+    bye = call.bye()
+    bob.expect_request("BYE", PATIENCE).reply(200)
+    bye.wait_for(200, PATIENCE)
+    alice.send_raw(bytes(bye.request))
+    wait_for_count(alice, 200, 2, method="BYE")
+    received = [m for way, m in bob.log if way == "<" and m.method == "BYE"]
+    assert len(received) == 1
+    assert other.phone is bob
+
+
+def test_a_phone_whose_nat_forgot_it_during_a_call_is_reached_again_after_its_reinvite(
+    homes: Homes, alice: Phone, bob: Phone
+) -> None:
+    ends = connect(alice, bob)
+    old = public_address(bob)
+    homes.nat("office").rebind()
+    got = reinvite(*ends[::-1])
+    assert alias(got) == public_address(bob) != old
+    hang_up(*ends)
+
+
+@pytest.mark.parametrize("method", ["INFO", "REFER", "NOTIFY", "MESSAGE", "UPDATE", "OPTIONS"])
+def test_requests_inside_a_call_go_to_the_other_end(alice: Phone, bob: Phone, method: str) -> None:
+    ends = connect(alice, bob)
+    for asking, asked in (ends, ends[::-1]):
+        if method == "OPTIONS":
+            asking.request(method).wait_for(200, PATIENCE)
+            assert asked.phone.pings[-1]["Call-ID"] == asking.call_id
+            continue
+        headers = {"Content-Type": "text/plain", "Contact": asking.phone.contact}
+        got = exchange(asking, asked, method, "something to say", headers)
+        assert got.body == "something to say"
+        assert got.uri == asked.phone.contact[1:-1]
+
+
+@pytest.mark.parametrize("method", ["PRACK", "UPDATE"])
+def test_requests_of_a_call_that_still_rings_reach_the_callee(
+    alice: Phone, bob: Phone, method: str
+) -> None:
+    call, incoming = ring(alice, bob)
+    got = exchange(call, incoming.call, method, headers={"RAck": "1 2 INVITE"})
+    assert got.uri == bob.contact[1:-1]
+    answer(call, incoming)
+
+
+def ring_both(
+    caller: Phone, first: Phone, second: Phone
+) -> tuple[Call, tuple[IncomingRequest, IncomingRequest]]:
+    """A call that has come to both phones of a user, who let it ring."""
+    call = caller.invite(first.aor)
+    incoming = tuple(phone.expect_request("INVITE", PATIENCE) for phone in (first, second))
+    for request in incoming:
+        request.reply(180)
+    wait_for_count(caller, 180, 2)
+    return call, (incoming[0], incoming[1])
+
+
+def stop_ringing(incoming: IncomingRequest) -> Message:
+    """The CANCEL that comes to a ringing phone, which answers it and the INVITE."""
+    cancel = incoming.phone.expect_request("CANCEL", PATIENCE)
+    cancel.reply(200)
+    incoming.reply(487)
+    return cancel.message
+
+
+def wait_for_count(phone: Phone, status: int, count: int, method: str = "INVITE") -> None:
+    """Wait until this many responses with a status have come, repeated ones included."""
+
+    def come() -> bool | None:
+        found = [m for way, m in phone.log if way == "<" and m.status == status]
+        return len([m for m in found if m.method == method]) >= count or None
+
+    phone.wait_until(come, PATIENCE, f"{count} times {status} to {method}")
