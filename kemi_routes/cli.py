@@ -19,6 +19,7 @@ COMMANDS = (add_subscriber_commands, add_database_commands)
 # Commands whose module has main(argv: list[str]) -> int; imported only when asked for.
 FORWARDED = {
     "run": ("kemi_routes.launch", "check the settings and run Kamailio in the foreground"),
+    "settings": ("kemi_routes.settings", "print the table of all settings"),
 }
 
 

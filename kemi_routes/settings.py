@@ -249,6 +249,12 @@ def table(cfg: Path = CFG) -> str:
     return "\n".join(rows) + "\n"
 
 
+def main(_argv: list[str]) -> int:
+    """`kemi-routes settings`: print the table that stands in the README."""
+    print(table(), end="")
+    return 0
+
+
 def read(get: Callable[[str], str | None]) -> Settings:
     """Read and check all settings.
 
