@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -55,7 +56,6 @@ class Server:
         }
         self.passwords: dict[str, str] = {}
         self._command = command
-        self._kamailio = 0
         host.on_close(self.close)
         self.start()
 
@@ -63,15 +63,16 @@ class Server:
         """Start it (again) and wait until it is ready."""
         self.process = Process(self.host, *self._command, env=self.settings, cwd=ROOT)
         self.process.wait_for("Kamailio is ready", timeout=30)
-        self._kamailio = int((self.run_dir / "kamailio.pid").read_text())
 
     def stop(self) -> int:
         """End it as Ctrl-C or systemd does; its exit status. AssertionError if Kamailio outlives
         its launcher."""
+        orderly = self.process.running
         status = self.process.stop(patience=20)
-        if _is_kamailio(self._kamailio):
-            os.kill(self._kamailio, signal.SIGKILL)
-            raise AssertionError(f"Kamailio was left running:\n{self.process.output}")
+        if pid := self._kamailio():
+            _end(pid)
+            if orderly:
+                raise AssertionError(f"Kamailio was left running:\n{self.process.output}")
         return status
 
     def restart(self) -> None:
@@ -82,10 +83,19 @@ class Server:
     def close(self) -> None:
         """Stop it if it runs, and remove its directory."""
         try:
-            if self.process.running or _is_kamailio(self._kamailio):
-                self.stop()
+            self.stop()
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _kamailio(self) -> int:
+        """The process id of our Kamailio's main process, 0 when it does not run."""
+        try:
+            pid = int((self.run_dir / "kamailio.pid").read_text())
+            # Its id may meanwhile be another's; ours has our RUN_DIR on its command line.
+            command = Path(f"/proc/{pid}/cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            return 0
+        return pid if str(self.run_dir) in command else 0
 
     # What it says
 
@@ -121,7 +131,8 @@ class Server:
         return {int(pid): description for pid, description in found}
 
     def kill_worker(self, description: str = "udp receiver") -> int:
-        """SIGKILL one process of Kamailio whose description has these words; its process id."""
+        """SIGKILL one process of Kamailio whose description has these words; its process id.
+        Kamailio then ends; that it serves again is for the launcher (or systemd) to see to."""
         pid = next(pid for pid, words in self.workers().items() if description in words)
         os.kill(pid, signal.SIGKILL)
         return pid
@@ -183,8 +194,12 @@ def free_port() -> int:
             return port
 
 
-def _is_kamailio(pid: int) -> bool:
+def _end(pid: int, patience: float = 10) -> None:
+    """End a process that is not our child: SIGTERM, after patience seconds SIGKILL."""
+    process = os.pidfd_open(pid)
     try:
-        return pid > 0 and Path(f"/proc/{pid}/comm").read_text().strip() == "kamailio"
-    except FileNotFoundError:
-        return False
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        if not select.select([process], [], [], patience)[0]:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+    finally:
+        os.close(process)
