@@ -114,7 +114,7 @@ class Server:
 
     def kamcmd(self, *command: str) -> str:
         """What kamcmd prints, errors too: `kamcmd("ul.lookup", "location", "1111@example.test")`
-        says `error: 404 - AOR not found` for an unknown one."""
+        says `error: 500 - AOR not found in location table` for an unknown one."""
         try:
             return self.host.run("kamcmd", "-s", f"unixs:{self.run_dir}/kamailio_ctl", *command)
         except CommandFailed as failed:
