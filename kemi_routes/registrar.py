@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import KSR
 
@@ -10,74 +11,88 @@ from kemi_routes import settings
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 PROFILE = "phone"
-_QUOTED = re.compile(r'"[^"]*"')
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
+_VALUE = re.compile(r"(?:<[^>]*>|[^,<])+")
+_BRACKETED = re.compile(r"<([^>]*)>(.*)", re.DOTALL)
 _ALIAS = re.compile(r";alias=[^;?]*")
 _EXPIRES = re.compile(r";\s*expires\s*=\s*(\d+)", re.IGNORECASE)
 
 
+class Contact(NamedTuple):
+    """A Contact of a REGISTER: its URI, and whether it is to be removed."""
+
+    uri: str
+    removes: bool
+
+
+class Binding(NamedTuple):
+    """A stored Contact: usrloc's id of it, its URI, and the CSeq of the REGISTER that made it."""
+
+    ruid: str
+    uri: str
+    cseq: int
+
+
 def register() -> Outcome:
-    """Store the bindings of a REGISTER; `save` sends the reply, on failure too."""
+    """Store the bindings of a REGISTER; `save` sends the reply, on failure too.
+
+    Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3).
+    """
     if not KSR.is_REGISTER():
         return CONTINUE
-    replace_moved_binding()
+    contacts = asked_contacts(_contact_headers(), KSR.pv.gete("$hdr(Expires)"))
+    if contacts:
+        known = _of_this_call()
+        if any(int(KSR.pv.gete("$cs")) < binding.cseq for binding in known):
+            KSR.sl.sl_send_reply(400, "CSeq Out Of Order")
+            return DONE
+        _remove_outdated(known, contacts)
     KSR.registrar.save(settings.active.location_table, 0)
     return DONE
 
 
-def replace_moved_binding() -> None:
-    """Remove the binding that this phone had before its NAT changed its port.
+def asked_contacts(headers: list[str], expires: str) -> list[Contact]:
+    """The Contacts of a REGISTER that are matched by Call-ID.
 
-    usrloc matches a binding by its Contact, alias included, so a new port would make a second
-    binding and calls would also ring whoever holds the old port now. A phone with `+sip.instance`
-    is matched by that (RFC 5626, in registrar itself). For others the Call-ID says that it is
-    the same phone: a UA keeps it for all its registrations (RFC 3261 10.2).
-    A REGISTER with several Contacts says itself which bindings it means.
-    """
-    contact = KSR.pv.gete("$ct")
-    if not is_single(contact) or KSR.pv.get("$hdrc(Contact)") != 1:
-        return
-    aor = KSR.pv.gete("$tu")
-    if KSR.registrar.reg_fetch_contacts(settings.active.location_table, aor, PROFILE) < 0:
-        return
-    stored = _of_this_call()
-    if not stored:
-        return
-    new = _address_to_store()
-    unregisters = is_unregistering(contact, KSR.pv.gete("$hdr(Expires)"))
-    for ruid, known in stored:
-        if has_moved(known, new, unregisters=unregisters):
-            KSR.notice(f"kemi-routes: binding moved from {known} to {new}\n")
-            KSR.registrar.unregister_ruid(settings.active.location_table, aor, ruid)
-
-
-def is_single(contact: str) -> bool:
-    """Whether a Contact header is one address without `+sip.instance`, and not `*`."""
-    bare = _QUOTED.sub("", contact)
-    return bool(bare) and bare != "*" and "," not in bare and "+sip.instance" not in bare
-
-
-def is_unregistering(contact: str, expires: str) -> bool:
-    """Whether a REGISTER removes its Contact: `;expires=0`, else `Expires: 0`.
+    A phone with `+sip.instance` is matched by that (RFC 5626), in registrar itself.
 
     Args:
-        contact: the Contact header's body.
+        headers: the bodies of the Contact headers.
         expires: the Expires header's body, '' where there is none.
+    Returns:
+        [] for a query, for `*`, and where one of them has a `+sip.instance`.
     """
-    own = _EXPIRES.search(_QUOTED.sub("", contact.rpartition(">")[2] or contact))
-    return (own[1] if own else expires.strip()) in ("0", "00", "000")
+    bare = [_QUOTED.sub("", header) for header in headers]
+    if any(header.strip() == "*" or "+sip.instance" in header for header in bare):
+        return []
+    return [
+        _contact(value.strip(), expires.strip())
+        for header in bare
+        for value in _VALUE.findall(header)
+        if value.strip()
+    ]
 
 
-def has_moved(known: str, new: str, *, unregisters: bool) -> bool:
-    """Whether a stored Contact of the same Call-ID is an earlier place of the same phone.
+def is_outdated(known: str, contacts: list[Contact], alias: str) -> bool:
+    """Whether a stored Contact of the same Call-ID is no longer a place of the phone.
+
+    usrloc matches a binding by its URI, alias included, so a new port of the NAT would make a
+    second binding and calls would also ring whoever holds the old port now. The Call-ID says that
+    it is the same phone: a UA keeps it for all its registrations (RFC 3261 10.2). A REGISTER
+    with several Contacts says itself which ones it means, but of their aliases it knows nothing.
 
     Args:
-        known: the stored Contact URI.
-        new: the Contact URI of this REGISTER as it will be stored.
-        unregisters: the REGISTER removes its Contact; then only other aliases of that are meant.
+        known: the stored URI.
+        contacts: those of the REGISTER.
+        alias: the parameter that tells where the REGISTER came from, '' without NAT.
     """
-    if unregisters:
-        return known != new and _ALIAS.sub("", known) == _ALIAS.sub("", new)
-    return known != new
+    place = _ALIAS.sub("", known)
+    asked = [contact for contact in contacts if _ALIAS.sub("", contact.uri) == place]
+    if len(contacts) == 1:
+        new = _ALIAS.sub("", contacts[0].uri) + alias if alias else contacts[0].uri
+        return known != new and (bool(asked) or not contacts[0].removes)
+    # only one of several Contacts gets the alias
+    return bool(asked) and (asked[0].removes or known not in (asked[0].uri, place + alias))
 
 
 def log_removal() -> None:
@@ -88,20 +103,51 @@ def log_removal() -> None:
     )
 
 
-def _of_this_call() -> list[tuple[str, str]]:
+def _contact_headers() -> list[str]:
+    return [KSR.pv.gete(f"$(hdr(Contact)[{i}])") for i in range(KSR.pv.getvn("$hdrc(Contact)", 0))]
+
+
+def _contact(value: str, expires: str) -> Contact:
+    bracketed = _BRACKETED.search(value)
+    uri, _, parameters = value.partition(";")
+    if bracketed:
+        uri, parameters = bracketed[1], bracketed[2]
+    own = _EXPIRES.search(f";{parameters}")
+    lasts = own[1] if own else expires
+    return Contact(uri.strip(), removes=lasts.isdigit() and int(lasts) == 0)
+
+
+def _of_this_call() -> list[Binding]:
+    table, aor = settings.active.location_table, KSR.pv.gete("$tu")
+    if KSR.registrar.reg_fetch_contacts(table, aor, PROFILE) < 0:
+        return []
     call_id = KSR.pv.get("$ci")
-    count = KSR.pv.getvn(f"$ulc({PROFILE}=>count)", 0)
     return [
-        (KSR.pv.gete(f"$(ulc({PROFILE}=>ruid)[{i}])"), KSR.pv.gete(f"$(ulc({PROFILE}=>addr)[{i}])"))
-        for i in range(count)
+        Binding(
+            KSR.pv.gete(f"$(ulc({PROFILE}=>ruid)[{i}])"),
+            KSR.pv.gete(f"$(ulc({PROFILE}=>addr)[{i}])"),
+            KSR.pv.getvn(f"$(ulc({PROFILE}=>cseq)[{i}])", 0),
+        )
+        for i in range(KSR.pv.getvn(f"$ulc({PROFILE}=>count)", 0))
         if KSR.pv.get(f"$(ulc({PROFILE}=>callid)[{i}])") == call_id
     ]
 
 
-def _address_to_store() -> str:
-    address: str = KSR.pv.gete("$(ct{nameaddr.uri})")
+def _remove_outdated(known: list[Binding], contacts: list[Contact]) -> None:
+    alias = _alias()
+    for binding in known:
+        if is_outdated(binding.uri, contacts, alias):
+            KSR.notice(
+                f"kemi-routes: {binding.uri} is outdated, its phone is at {KSR.pv.get('$su')}\n"
+            )
+            KSR.registrar.unregister_ruid(
+                settings.active.location_table, KSR.pv.gete("$tu"), binding.ruid
+            )
+
+
+def _alias() -> str:
     if not KSR.isbflagset(settings.active.flb_nated):
-        return address
+        return ""
     source, port, proto = KSR.pv.get("$si"), KSR.pv.get("$sp"), KSR.pv.get("$prid")
     host = f"[{source}]" if ":" in source else source
-    return f"{_ALIAS.sub('', address)};alias={host}~{port}~{proto}"
+    return f";alias={host}~{port}~{proto}"
