@@ -10,17 +10,27 @@ import KSR
 
 from kemi_routes import settings
 
-REPLACE = "replace-origin replace-session-connection"
+# port-latching: a refused re-INVITE with another port (a fax) must not move the relay's
+# own. via-branch: each phone of a forked call has its own offer, and its early answer stays apart.
+ALWAYS = "replace-origin replace-session-connection port-latching via-branch=auto-next"
 _ICE = {"keep": "", "force": " ICE=force", "remove": " ICE=remove"}
 
 
-def flags(ice: str) -> str:
+def flags(ice: str, *, has_ice: bool) -> str:
     """The flags of an offer or answer.
 
     Args:
         ice: `keep`, `force` or `remove`: what becomes of ICE candidates.
+        has_ice: the SDP has candidates. Where they are kept the relay adds itself with a low
+            priority: media would not match the SDP's address otherwise (RFC 8839 4.2.5).
     """
-    return REPLACE + _ICE[ice]
+    return ALWAYS + (" ICE=optional" if ice == "keep" and has_ice else _ICE[ice])
+
+
+def announce() -> None:
+    """Before a request has branches: let its replies know whether it has the offer."""
+    if settings.active.rtpengine is not None and KSR.is_method_in("IU") and _has_sdp():
+        KSR.setflag(settings.active.flt_sdp_offered)
 
 
 def offer() -> None:
@@ -28,10 +38,9 @@ def offer() -> None:
     if settings.active.rtpengine is None or not _has_sdp():
         return
     if KSR.is_method_in("IU"):
-        KSR.setflag(settings.active.flt_sdp_offered)
-        _check(KSR.rtpengine.rtpengine_offer(flags(settings.active.media_ice)))
+        _check(KSR.rtpengine.rtpengine_offer(_flags()))
     elif KSR.is_method_in("AE"):
-        _check(KSR.rtpengine.rtpengine_answer(flags(settings.active.media_ice)))
+        _check(KSR.rtpengine.rtpengine_answer(_flags()))
 
 
 def within_dialog() -> None:
@@ -39,6 +48,7 @@ def within_dialog() -> None:
     if settings.active.rtpengine is not None and KSR.is_BYE():
         KSR.rtpengine.rtpengine_delete0()
     else:
+        announce()
         offer()
 
 
@@ -47,15 +57,19 @@ def reply() -> None:
     if settings.active.rtpengine is None or not _has_sdp():
         return
     if KSR.isflagset(settings.active.flt_sdp_offered):
-        _check(KSR.rtpengine.rtpengine_answer(flags(settings.active.media_ice)))
+        _check(KSR.rtpengine.rtpengine_answer(_flags()))
     else:
-        _check(KSR.rtpengine.rtpengine_offer(flags(settings.active.media_ice)))
+        _check(KSR.rtpengine.rtpengine_offer(_flags()))
 
 
 def failed() -> None:
     """A call that never began needs no media session."""
     if settings.active.rtpengine is not None and KSR.siputils.has_totag() < 0:
         KSR.rtpengine.rtpengine_delete0()
+
+
+def _flags() -> str:
+    return flags(settings.active.media_ice, has_ice=KSR.textops.search_body("a=ice-ufrag:") > 0)
 
 
 def _has_sdp() -> bool:

@@ -15,7 +15,7 @@ FAILURE_CALLBACK = "ksr_failure_route"
 def send() -> Outcome:
     """Send a request to all the branches that `locate` found."""
     KSR.tm.t_on_branch(BRANCH_CALLBACK)
-    media.offer()
+    media.announce()
     return pass_on()
 
 
@@ -31,8 +31,9 @@ def pass_on() -> Outcome:
 
 
 def branch() -> None:
-    """Each branch goes to the alias of its own binding."""
+    """Each branch goes to the alias of its own binding, with its own side of the media."""
     nat.follow_binding()
+    media.offer()
 
 
 def reply() -> None:
