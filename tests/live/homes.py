@@ -43,9 +43,14 @@ class Homes:
 
     @contextmanager
     def phone(self, home: str, user: str, transport: str = "udp") -> Iterator[Phone]:
-        """A registered phone in a home; afterwards it has no binding and no socket."""
-        with registered(self.server, self.server.phone(self.host(home), user, transport)) as phone:
-            yield phone
+        """A registered phone in a home; afterwards it has no binding, no socket and no hole in its
+        NAT: what the server still repeats for it does not reach the phone of the next test."""
+        try:
+            made = self.server.phone(self.host(home), user, transport)
+            with registered(self.server, made) as phone:
+                yield phone
+        finally:
+            self.nat(home).rebind()
 
 
 @contextmanager

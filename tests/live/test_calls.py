@@ -97,12 +97,11 @@ def test_credentials_that_a_phone_repeats_inside_the_call_are_not_passed_on(
     """RFC 3261 22.1 has a phone repeat them in the ACK; many do so in every request."""
     call, incoming = ring(alice, bob)
     answer(call, incoming)
-    repeated = {"Proxy-Authorization": call.invite.request["Proxy-Authorization"]}
-    number = int(call.invite.request["CSeq"].split()[0])
+    repeated = call.invite.request["Proxy-Authorization"]
     if method == "ACK":
-        alice.transmit(call._make("ACK", number, repeated, ""))
+        alice.transmit(ack_again(call, ("Proxy-Authorization", repeated)))
     else:
-        call.request(method, headers=repeated)
+        call.request(method, headers={"Proxy-Authorization": repeated})
     assert "Proxy-Authorization" not in bob.expect_request(method, PATIENCE).message
 
 
@@ -214,7 +213,7 @@ def test_a_200_is_passed_on_until_its_ack_comes(alice: Phone, bob: Phone) -> Non
 
 
 def test_a_repeated_bye_is_answered_and_not_repeated_to_the_phone(alice: Phone, bob: Phone) -> None:
-    call, other = connect(alice, bob)
+    call, _ = connect(alice, bob)
     bye = call.bye()
     bob.expect_request("BYE", PATIENCE).reply(200)
     bye.wait_for(200, PATIENCE)
@@ -222,7 +221,6 @@ def test_a_repeated_bye_is_answered_and_not_repeated_to_the_phone(alice: Phone, 
     wait_for_count(alice, 200, 2, method="BYE")
     received = [m for way, m in bob.log if way == "<" and m.method == "BYE"]
     assert len(received) == 1
-    assert other.phone is bob
 
 
 def test_a_phone_whose_nat_forgot_it_during_a_call_is_reached_again_after_its_reinvite(
@@ -258,6 +256,14 @@ def test_requests_of_a_call_that_still_rings_reach_the_callee(
     got = exchange(call, incoming.call, method, headers={"RAck": "1 2 INVITE"})
     assert got.uri == bob.contact[1:-1]
     answer(call, incoming)
+
+
+def ack_again(call: Call, field: tuple[str, str]) -> Message:
+    """The ACK of a call with one more field and another branch."""
+    ack = call.invite.ack
+    assert ack is not None
+    fields = [(name, f"{value}again" if name == "Via" else value) for name, value in ack.fields]
+    return Message(ack.start_line, [*fields, field])
 
 
 def ring_both(
