@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +29,7 @@ PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 60.0
 RESTART_PAUSE = 1.0
 ORPHAN_PATIENCE = 5.0
+TERMINATE_AGAIN = 1.0
 NOT_STARTED = 1
 WRONG_SETTINGS = 2
 DEMO_USERS = ("1111", "2222")
@@ -222,6 +224,7 @@ class Supervisor:
         """
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, self._end)
+        signal.signal(signal.SIGALRM, self._end_all)
         while not self._ending:
             if not self._start():
                 return 0 if self._ending else NOT_STARTED
@@ -238,7 +241,7 @@ class Supervisor:
             self._command, env=self._environ, cwd=self._run_dir, start_new_session=True
         )
         deadline = time.monotonic() + START_TIMEOUT
-        while self._process.poll() is None and time.monotonic() < deadline:
+        while self._process.poll() is None and not self._ending and time.monotonic() < deadline:
             if self._answers():
                 return True
             time.sleep(0.1)
@@ -261,12 +264,21 @@ class Supervisor:
     def _wait(self) -> None:
         if self._process is not None:
             self._process.wait()
+            signal.setitimer(signal.ITIMER_REAL, 0)
             end_orphans(self._process.pid)
 
     def _end(self, _signum: int, _frame: FrameType | None) -> None:
         self._ending = True
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
+            signal.setitimer(signal.ITIMER_REAL, TERMINATE_AGAIN, TERMINATE_AGAIN)
+
+    def _end_all(self, _signum: int, _frame: FrameType | None) -> None:
+        # A process that Kamailio has only just forked takes the first SIGTERM for its parent's and
+        # lets it pass; Kamailio would wait a minute for it.
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
