@@ -12,6 +12,9 @@ DIALOG_FORMING = "ISF"
 # In-dialog requests whose reply moves the remote target (RFC 3261 12.2, RFC 3311, RFC 6665). Our
 # Record-Route in them shows us the reply of the phone itself, whose Contact needs its alias.
 TARGET_REFRESH = "IUSNF"
+# loose_route_mode: an R-URI with an address of ours is no sign of a strict router (RFC 2543). A
+# phone in somebody's private network may well have the private address of this server.
+LOOSE_ROUTERS_ONLY = 1
 
 
 def cancel() -> Outcome:
@@ -29,7 +32,7 @@ def within() -> Outcome:
     """Pass a request inside a dialog along its route set (RFC 3261 16.12), following aliases."""
     if KSR.siputils.has_totag() < 0:
         return guard.outside_dialog()
-    if KSR.rr.loose_route() > 0:
+    if KSR.rr.loose_route_mode(LOOSE_ROUTERS_ONLY) > 0:
         auth.withhold_credentials()
         nat.remember_dialog()
         nat.follow_alias()
