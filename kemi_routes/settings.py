@@ -193,6 +193,11 @@ class Settings:
     write_back_interval: int = setting(
         number(1, 3600), "seconds", "Between two writes of changed bindings to the database."
     )
+    db_timeout: int = setting(
+        number(1, 60),
+        "seconds",
+        "Without an answer from PostgreSQL until it counts as away, connecting included.",
+    )
     children: int = setting(
         number(1, 256), "processes", "SIP workers of each UDP socket, and of TCP."
     )
