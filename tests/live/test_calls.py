@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from .call import Call, IncomingRequest
 from .conversation import PATIENCE, answer, connect, exchange, hang_up, reinvite, ring
-from .homes import Homes, alias, public_address, two_homes
-from .message import Message
+from .homes import Homes, alias, public_address, registered, two_homes
+from .message import Message, parameter
 from .network import SERVER
 from .phone import Phone
-
-RECORD_ROUTE = f"<sip:{SERVER};lr;nat=yes>"
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +73,36 @@ def test_each_phone_learns_the_public_address_of_the_other(
         assert alias(call.wait_for(status)) == public_address(callee)
 
 
-def test_the_way_back_is_recorded_with_the_mark_that_a_nat_is_on_it(
-    alice: Phone, bob: Phone
+@pytest.mark.parametrize(
+    ("caller_at", "callee_at", "marked"),
+    [
+        ("home", "office", True),
+        ("home", "203.0.113.51", True),
+        ("203.0.113.50", "office", True),
+        ("203.0.113.50", "203.0.113.51", False),
+    ],
+)
+def test_the_recorded_route_is_marked_and_contacts_have_an_alias_where_a_nat_is(
+    homes: Homes, caller_at: str, callee_at: str, marked: bool
 ) -> None:
-    call, incoming = ring(alice, bob)
-    answer(call, incoming)
-    assert incoming.message.all("Record-Route") == [RECORD_ROUTE]
-    assert call.wait_for(200).all("Record-Route") == [RECORD_ROUTE]
+    with phone_at(homes, caller_at, "1111") as caller, phone_at(homes, callee_at, "2222") as callee:
+        call, incoming = ring(caller, callee)
+        ends = answer(call, incoming)
+        recorded = [f"<sip:{SERVER};lr{';nat=yes' if marked else ''}>"]
+        ok = call.wait_for(200)
+        assert [m.all("Record-Route") for m in (incoming.message, ok)] == [recorded] * 2
+        assert (incoming.message["Contact"] == caller.contact) == (caller_at != "home")
+        assert (ok["Contact"] == callee.contact) == (callee_at != "office")
+        reinvite(*ends[::-1])
+        hang_up(*ends)
+
+
+def test_two_phones_behind_one_nat_call_each_other(homes: Homes, alice: Phone) -> None:
+    with homes.phone("home", "2222", address="192.168.0.104") as neighbour:
+        ends = connect(alice, neighbour)
+        for asking, asked in (ends, ends[::-1]):
+            reinvite(asking, asked)
+        hang_up(*ends[::-1])
 
 
 def test_the_callee_does_not_see_the_credentials_of_the_caller(alice: Phone, bob: Phone) -> None:
@@ -115,12 +137,41 @@ def test_a_cancelled_call_stops_ringing(alice: Phone, bob: Phone) -> None:
     assert bob.expect_request("ACK", PATIENCE).message.branch == incoming.message.branch
 
 
+def test_a_call_cancelled_before_its_phone_rings_is_stopped_when_it_does(
+    alice: Phone, bob: Phone
+) -> None:
+    """RFC 3261 9.1: a CANCEL must wait for a provisional response."""
+    call = alice.invite(bob.aor)
+    incoming = bob.expect_request("INVITE", PATIENCE)
+    call.cancel().wait_for(200, PATIENCE)
+    assert not bob.has_request("CANCEL")
+    incoming.reply(180)
+    stop_ringing(incoming)
+    call.wait_for(487, PATIENCE)
+
+
+def test_a_call_answered_in_the_moment_it_is_cancelled_is_there_to_be_ended(
+    alice: Phone, bob: Phone
+) -> None:
+    call, incoming = ring(alice, bob)
+    call.cancel().wait_for(200, PATIENCE)
+    bob.expect_request("CANCEL", PATIENCE).reply(200)
+    hang_up(*answer(call, incoming))
+
+
 @pytest.mark.parametrize("status", [486, 488, 603])
 def test_the_caller_hears_why_the_call_is_refused(alice: Phone, bob: Phone, status: int) -> None:
     call, incoming = ring(alice, bob)
     incoming.reply(status)
     call.wait_for(status, PATIENCE)
     assert bob.expect_request("ACK", PATIENCE).message.branch == incoming.message.branch
+
+
+def test_a_redirection_is_passed_on_as_it_is(alice: Phone, bob: Phone) -> None:
+    call, incoming = ring(alice, bob)
+    elsewhere = "<sip:2222@192.168.0.77:5070>"
+    incoming.reply(302, headers={"Contact": elsewhere})
+    assert call.wait_for(302, PATIENCE)["Contact"] == elsewhere
 
 
 def test_a_call_that_nobody_answers_ends_with_408_and_stops_ringing() -> None:
@@ -132,6 +183,17 @@ def test_a_call_that_nobody_answers_ends_with_408_and_stops_ringing() -> None:
         call, incoming = ring(alice, bob)
         stop_ringing(incoming)
         call.wait_for(408, PATIENCE)
+
+
+def test_a_call_to_a_phone_that_cannot_be_reached_ends_with_408() -> None:
+    with (
+        two_homes({"FR_TIMER": "1000"}) as homes,
+        homes.phone("home", "1111") as alice,
+        homes.phone("office", "2222") as bob,
+    ):
+        homes.nat("office").rebind()
+        alice.invite(bob.aor).wait_for(408, PATIENCE)
+        assert not bob.has_request("INVITE")
 
 
 @pytest.mark.parametrize("quicker", ["office", "hotel"])
@@ -146,6 +208,18 @@ def test_all_phones_of_a_user_ring_and_the_first_to_answer_has_the_call(
     assert alias(call.wait_for(200)) == public_address(quick)
     hang_up(*ends)
     assert not slow.has_request("BYE")
+
+
+def test_a_second_answer_is_passed_on_for_the_caller_to_end(
+    alice: Phone, bob: Phone, mobile: Phone
+) -> None:
+    """RFC 3261 16.7: every 2xx to an INVITE is forwarded, or that phone would wait for its ACK."""
+    call, (first, second) = ring_both(alice, bob, mobile)
+    answer(call, first)
+    second.reply(200)
+    wait_for_count(alice, 200, 2)
+    tags = {parameter(response["To"], "tag") for response in call.invite.responses[-2:]}
+    assert len(tags) == 2
 
 
 @pytest.mark.parametrize("busy_phone", ["office", "hotel"])
@@ -223,15 +297,19 @@ def test_a_repeated_bye_is_answered_and_not_repeated_to_the_phone(alice: Phone, 
     assert len(received) == 1
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_phone_whose_nat_forgot_it_during_a_call_is_reached_again_after_its_reinvite(
-    homes: Homes, alice: Phone, bob: Phone
+    homes: Homes, alice: Phone, transport: str
 ) -> None:
-    ends = connect(alice, bob)
-    old = public_address(bob)
-    homes.nat("office").rebind()
-    got = reinvite(*ends[::-1])
-    assert alias(got) == public_address(bob) != old
-    hang_up(*ends)
+    with homes.phone("office", "2222", transport) as bob:
+        ends = connect(alice, bob)
+        old = public_address(bob)
+        homes.nat("office").rebind()
+        if transport == "tcp":
+            bob.reconnect()
+        got = reinvite(*ends[::-1])
+        assert alias(got) == public_address(bob) != old
+        hang_up(*ends)
 
 
 @pytest.mark.parametrize("method", ["INFO", "REFER", "NOTIFY", "MESSAGE", "UPDATE", "OPTIONS"])
@@ -256,6 +334,18 @@ def test_requests_of_a_call_that_still_rings_reach_the_callee(
     got = exchange(call, incoming.call, method, headers={"RAck": "1 2 INVITE"})
     assert got.uri == bob.contact[1:-1]
     answer(call, incoming)
+
+
+@contextmanager
+def phone_at(homes: Homes, place: str, user: str) -> Iterator[Phone]:
+    """A registered phone in a home, or at a public address."""
+    if not place[0].isdigit():
+        with homes.phone(place, user) as phone:
+            yield phone
+        return
+    made = homes.server.phone(homes.public_host(place), user)
+    with registered(homes.server, made) as phone:
+        yield phone
 
 
 def ack_again(call: Call, field: tuple[str, str]) -> Message:
