@@ -20,14 +20,25 @@ def send() -> Outcome:
 
 
 def pass_on() -> Outcome:
-    """Relay a request statefully; what can't be sent is answered with the reason."""
+    """Relay a request statefully; what can't be sent is answered with the reason.
+
+    Replies: 480 for one of our users whose only connection is gone (TCP, TLS, WebSocket).
+    """
     if not (KSR.is_ACK() or KSR.is_CANCEL()):
         KSR.tm.t_on_reply(REPLY_CALLBACK)
         if KSR.is_INVITE():
             KSR.tm.t_on_failure(FAILURE_CALLBACK)
     if KSR.tm.t_relay() < 0:
-        KSR.sl.sl_reply_error()
+        if _calls_our_user():
+            KSR.sl.sl_send_reply(480, "Temporarily Unavailable")
+        else:
+            KSR.sl.sl_reply_error()
     return DONE
+
+
+def _calls_our_user() -> bool:
+    begins = KSR.siputils.has_totag() < 0 and not KSR.is_CANCEL()
+    return begins and bool(KSR.is_myself(KSR.pv.gete("$ou")))
 
 
 def branch() -> None:
