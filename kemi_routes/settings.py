@@ -168,7 +168,7 @@ class Settings:
     default_expires: int = setting(number(1, 604800), "seconds", "Where a phone asks for no time.")
     max_contacts: int = setting(number(1, 100), "bindings", "At most, for one address of record.")
     nonce_secret: str | None = setting(
-        text, "text", "Keeps digest nonces valid over a restart; random at each start if unset."
+        text, "text", "Servers with the same one take each other's digest nonces; random if unset."
     )
     nonce_expires: int = setting(
         number(5, 86400), "seconds", "How long a phone may use a digest nonce."
