@@ -245,10 +245,12 @@ class Supervisor:
             if self._answers():
                 return True
             time.sleep(0.1)
-        if not self._ending:
+        asked_to_end = self._ending
+        if not asked_to_end:
             print("kemi-routes: Kamailio did not start, its log above says why", file=sys.stderr)
         self._end(signal.SIGTERM, None)
         self._wait()
+        self._ending = asked_to_end
         return False
 
     def _answers(self) -> bool:
