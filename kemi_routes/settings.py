@@ -1,7 +1,7 @@
 """The settings: one #!define each, read once at start, checked together.
 
-The defaults stand in kamailio.cfg (`#!trydef`), where Kamailio's own parameters use them too. Here
-stands what a value means and which values are right. `read` takes any lookup by name:
+The defaults stand in kamailio-settings.cfg (`#!trydef`): Kamailio's own parameters use them too.
+Here stands what a value means and which values are right. `read` takes any lookup by name:
 `KSR.kx.get_def` inside Kamailio, the environment in the launcher.
 """
 
@@ -229,14 +229,13 @@ def is_for_operators(field: attrs.Attribute[Any]) -> bool:
 
 
 def shipped_defaults(cfg: Path = CFG) -> dict[str, str]:
-    """The defaults and shared names that kamailio.cfg defines.
+    """The defaults and shared names that kamailio-settings.cfg defines.
 
     Args:
-        cfg: a kamailio.cfg with `#!trydef NAME value` and `#!define NAME value` lines.
+        cfg: the kamailio.cfg beside which it stands.
     """
-    found = re.findall(
-        r"^#!(?:try)?def(?:ine)?[ \t]+(\w+)[ \t]+(.+?)[ \t]*$", cfg.read_text(), re.M
-    )
+    text = cfg.with_name("kamailio-settings.cfg").read_text()
+    found = re.findall(r"^#!(?:try)?def(?:ine)?[ \t]+(\w+)[ \t]+(.+?)[ \t]*$", text, re.M)
     return {name: _unquoted(value) for name, value in found}
 
 

@@ -18,6 +18,7 @@ from .server import Server
 TRANSPORTS = ("udp", "tcp", "tls")
 BEHIND_NAT = "10.0.0.10"
 INSIDE = "10.10.0.10"
+PEER = "203.0.113.60"
 INNER_PHONE = "10.10.0.20"
 ALICE6, BOB6 = "2001:db8:113::50", "2001:db8:113::51"
 
@@ -65,6 +66,18 @@ def test_a_phone_whose_connection_is_gone_is_offline(homes: Homes, transport: st
     with homes.phone("home", "1111") as alice, homes.phone("office", "2222", transport) as bob:
         bob.close()
         eventually(lambda: alice.invite(bob.aor).invite.final(PATIENCE).status == 480, "answer 480")
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_bye_to_a_phone_whose_connection_is_gone_is_answered_at_once(
+    homes: Homes, transport: str
+) -> None:
+    """A new connection to it would not pass its NAT: waiting for one holds up the other phone."""
+    with homes.phone("home", "1111") as alice, homes.phone("office", "2222", transport) as bob:
+        call, _ = connect(alice, bob)
+        bob.close()
+        eventually(lambda: not homes.server.bindings("2222"), "end of the binding")
+        assert call.bye().final(5).status >= 400
 
 
 # Address families
@@ -159,6 +172,25 @@ def test_a_server_behind_nat_names_its_public_address_in_via_and_record_route(
         assert sent_by(ping) == SERVER
 
 
+def test_a_server_behind_nat_may_be_known_by_a_name() -> None:
+    """ "localhost" is the one name that a host of the test network can look up."""
+    with Network() as network:
+        host = network.server_behind_nat(BEHIND_NAT)
+        server = Server(host, settings={"ADVERTISE": "localhost"})
+        homes = Homes(network, server)
+        alice, bob = (
+            server.phone(homes.host(home), user, server=(SERVER, 5060))
+            for home, user in (("home", "1111"), ("office", "2222"))
+        )
+        with registered(server, alice), registered(server, bob):
+            call, incoming = ring(alice, bob)
+            assert sent_by(incoming.message) == "localhost"
+            ends = answer(call, incoming)
+            for asking, asked in (ends, ends[::-1]):
+                reinvite(asking, asked)
+            hang_up(*ends)
+
+
 def test_a_phone_elsewhere_may_have_the_private_address_of_the_server() -> None:
     with Network() as network:
         server = Server(network.server_behind_nat(PRIVATE), settings={"ADVERTISE": SERVER})
@@ -221,6 +253,19 @@ def test_each_side_of_the_server_is_recorded_for_the_phone_that_can_reach_it(
         _, incoming = ring(caller, callee)
         sides = [uri_address(r.strip("<>"))[0] for r in incoming.message.all("Record-Route")]
         assert sides == [callee.server[0], caller.server[0]]
+
+
+@pytest.mark.parametrize("first_to_leave", ["caller", "callee"])
+def test_a_phone_in_the_private_network_calls_somebody_who_is_not_registered_here(
+    border: Homes, insider: Phone, first_to_leave: str
+) -> None:
+    """No binding says which of our sockets leads there: the kernel's routes do."""
+    carol = Phone(border.public_host(PEER), "carol", PEER, None)
+    call, incoming = ring(insider, carol)
+    assert (incoming.message.source, sent_by(incoming.message)) == ((SERVER, 5060), SERVER)
+    ends = answer(call, incoming)
+    hang_up(*(ends if first_to_leave == "caller" else ends[::-1]))
+    carol.close()
 
 
 def received(phone: Phone) -> list[Message]:
