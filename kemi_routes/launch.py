@@ -82,7 +82,7 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     environ.setdefault("SIP_DOMAIN", environ.get("ADVERTISE", first_host))
     environ.setdefault("DBURL", f"sqlite://{Path(run_dir).resolve()}/kamailio.sqlite")
     environ.setdefault("KEMI_SCRIPT", str(cfg.parent / "kemi.py"))
-    environ["NONCE_SECRET"] = environ.get("NONCE_SECRET") or _kept_secret(Path(run_dir))
+    environ["SERVER_SECRET"] = environ.get("SERVER_SECRET") or _kept_secret(Path(run_dir))
     if "tls:" in environ["LISTEN"] and not {"TLS_CERT", "TLS_KEY"} & environ.keys():
         environ["TLS_CERT"] = f"{run_dir}/tls-cert.pem"
         environ["TLS_KEY"] = f"{run_dir}/tls-key.pem"
@@ -301,7 +301,7 @@ def _as_kamailio_reads(dburl: str) -> str:
 
 
 def _kept_secret(run_dir: Path) -> str:
-    path = run_dir / "nonce-secret"
+    path = run_dir / "server-secret"
     try:
         return path.read_text().strip()
     except OSError:

@@ -167,8 +167,11 @@ class Settings:
     )
     default_expires: int = setting(number(1, 604800), "seconds", "Where a phone asks for no time.")
     max_contacts: int = setting(number(1, 100), "bindings", "At most, for one address of record.")
-    nonce_secret: str | None = setting(
-        text, "text", "Servers with the same one take each other's digest nonces; random if unset."
+    server_secret: str | None = setting(
+        text,
+        "text",
+        "Seals dialogs and digest nonces; servers that stand in for each other share it."
+        " Kept in RUN_DIR by the launcher; else random at each start, which ends running calls.",
     )
     nonce_expires: int = setting(
         number(5, 86400), "seconds", "How long a phone may use a digest nonce."
@@ -295,7 +298,7 @@ def _value(field: attrs.Attribute[Any], given: str) -> object:
     try:
         return field.metadata["parse"](given)
     except ValueError as error:
-        shown = "" if field.name in ("dburl", "nonce_secret") else f" (it is {given!r})"
+        shown = "" if field.name in ("dburl", "server_secret") else f" (it is {given!r})"
         raise ValueError(f"{error}{shown}") from None
 
 
