@@ -164,6 +164,12 @@ def test_a_call_that_never_begins_leaves_no_media_session(
     assert_forgotten(relay, call)
 
 
+def test_a_call_that_cannot_be_sent_leaves_no_media_session(alice: Phone, relay: RtpEngine) -> None:
+    call = alice.invite("sip:carol@nowhere.invalid", RtpStream(alice.host).sdp())
+    call.wait_for(478, PATIENCE)
+    assert_forgotten(relay, call)
+
+
 @pytest.mark.parametrize("port", ["the same port", "another port"])
 @pytest.mark.parametrize("asking", ["caller", "callee"])
 def test_media_go_on_when_a_new_offer_is_refused(
