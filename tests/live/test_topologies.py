@@ -68,6 +68,22 @@ def test_a_phone_whose_connection_is_gone_is_offline(homes: Homes, transport: st
         eventually(lambda: alice.invite(bob.aor).invite.final(PATIENCE).status == 480, "answer 480")
 
 
+def test_after_a_restart_a_phone_whose_connection_ended_with_it_is_offline() -> None:
+    """Its binding is kept, and nothing but its own connection leads to it."""
+    with (
+        two_homes() as homes,
+        homes.phone("home", "1111") as alice,
+        homes.phone("office", "2222", "tcp") as bob,
+    ):
+        homes.server.restart()
+        assert homes.server.bindings(bob.user)
+        call = alice.invite(bob.aor)
+        call.wait_for(480, PATIENCE)
+        alice.request("OPTIONS", f"sip:{SERVER}").wait_for(200, PATIENCE)
+        answers = [message for message in received(alice) if message["Call-ID"] == call.call_id]
+        assert [message.status for message in answers] == [407, 100, 480]
+
+
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_a_bye_to_a_phone_whose_connection_is_gone_is_answered_at_once(
     homes: Homes, transport: str
