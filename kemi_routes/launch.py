@@ -127,7 +127,7 @@ def machine_faults(values: Mapping[str, Any]) -> list[str]:
     """
     faults = []
     run_dir = values["run_dir"]
-    if not os.access(run_dir, os.W_OK | os.X_OK):
+    if not (Path(run_dir).is_dir() and os.access(run_dir, os.W_OK | os.X_OK)):
         faults.append(f"RUN_DIR {run_dir} is no directory that can be written")
     if len(os.fsencode(run_dir)) > MAX_RUN_DIR:
         faults.append(f"RUN_DIR {run_dir} is too long for sockets: {MAX_RUN_DIR} bytes at most")

@@ -312,7 +312,7 @@ def test_this_machine_can_do_what_is_in_order(tmp_path: Path) -> None:
 
 
 def test_what_this_machine_cannot_do_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+    (tmp_path / "file").touch(mode=0o700)
     with socket.create_server((ADDRESS, 0)) as taken:
         listen = ("udp:192.0.2.1:5060", f"tcp:{ADDRESS}:{taken.getsockname()[1]}")
         cert = str(tmp_path / "missing.pem")
