@@ -18,16 +18,31 @@ def make(*words: str) -> str:
     return HERE.run("make", "-C", str(ROOT), "--no-print-directory", *words, timeout=60)
 
 
-def define(name: str, value: str) -> str:
-    """A line of kamailio-local.cfg."""
-    return f"#!define {name} {value}\n" if value.isdigit() else f'#!define {name} "{value}"\n'
+def local_cfg(listen: str, domain: str, settings: Mapping[str, str]) -> str:
+    """The text of a kamailio-local.cfg, as its example tells an operator to write it."""
+    lines = [
+        f"#!define {name} {value}" if value.isdigit() else f'#!define {name} "{value}"'
+        for name, value in settings.items()
+    ]
+    sockets = [f"listen={socket}" for socket in listen.split()]
+    return "\n".join([*sockets, f"#!define SIP_DOMAIN {domain}", *lines, ""])
+
+
+def start_kamailio(
+    host: Namespace, tree: Path, run_dir: Path, environ: Mapping[str, str] | None = None
+) -> Process:
+    """Start Kamailio on an installed tree, as systemd does; it may refuse."""
+    command = ("kamailio", "-DD", "-E", "-f", str(tree / "kamailio.cfg"), "-Y", str(run_dir))
+    pid_file = ("-P", str(run_dir / "kamailio.pid"))
+    return Process(host, *command, *pid_file, env=dict(environ or {}), cwd=run_dir)
 
 
 class InstalledServer(Server):
-    """Kamailio on a free port of loopback, from an installed tree and with kamailio-local.cfg.
+    """Kamailio on a free port of loopback, from an installed tree with a kamailio-local.cfg.
 
     tree       where `make install PREFIX=...` has put it
-    settings   more settings for kamailio-local.cfg; `environ` are those of the environment
+    settings   more settings for kamailio-local.cfg
+    environ    settings of the environment
     """
 
     def __init__(
@@ -43,29 +58,21 @@ class InstalledServer(Server):
     def start(self) -> None:
         """Write kamailio-local.cfg, make the tables, start Kamailio and wait until it answers."""
         settings = dict(self.settings)
-        listen = settings.pop("LISTEN")
-        domain = settings.pop("SIP_DOMAIN")
-        lines = [define(name, value) for name, value in settings.items()]
-        local = f"listen={listen}\n#!define SIP_DOMAIN {domain}\n{''.join(lines)}"
-        (self.tree / "kamailio-local.cfg").write_text(local)
+        listen, domain = settings.pop("LISTEN"), settings.pop("SIP_DOMAIN")
+        (self.tree / "kamailio-local.cfg").write_text(local_cfg(listen, domain, settings))
         if not Path(settings["DBURL"].removeprefix("sqlite://")).exists():
             self.control("db", "init")
-        self.process = self.run_kamailio()
+        self.process = start_kamailio(self.host, self.tree, self.run_dir, self.environ)
         eventually(self._answers, "answer of Kamailio")
 
-    def run_kamailio(self, *options: str) -> Process:
-        """Start Kamailio as systemd does, which may fail."""
-        place = ("-f", str(self.tree / "kamailio.cfg"), "-Y", str(self.run_dir))
-        pid = ("-P", str(self.run_dir / "kamailio.pid"))
-        command = ("kamailio", "-DD", "-E", *place, *pid, *options)
-        return Process(self.host, *command, env=self.environ, cwd=self.run_dir)
-
-    def control(self, *words: str) -> str:
+    def control(self, *words: str, stdin: str | None = None) -> str:
         """Run our command of the installed tree, as `make install` tells the operator to."""
         env = {"DBURL": self.settings["DBURL"], "PYTHONPATH": str(self.tree)}
-        return self.host.run("/usr/bin/python3", "-m", "kemi_routes.cli", *words, env=env)
+        command = ("/usr/bin/python3", "-m", "kemi_routes.cli", *words)
+        return self.host.run(*command, env=env, stdin=stdin)
 
     def _answers(self) -> bool:
         if not self.process.running:
-            raise AssertionError(f"Kamailio ended:\n{self.process.output}")
+            status = self.process.wait()
+            raise AssertionError(f"Kamailio ended with {status}:\n{self.process.output}")
         return "up_since" in self.kamcmd("core.uptime")
