@@ -40,7 +40,7 @@ def start_kamailio(
 class InstalledServer(Server):
     """Kamailio on a free port of loopback, from an installed tree with a kamailio-local.cfg.
 
-    tree       where `make install PREFIX=...` has put it
+    tree       where `make install PREFIX=...` has put it; or the directory kamailio/ of a checkout
     settings   more settings for kamailio-local.cfg
     environ    settings of the environment
     """
@@ -67,7 +67,7 @@ class InstalledServer(Server):
 
     def control(self, *words: str, stdin: str | None = None) -> str:
         """Run our command of the installed tree, as `make install` tells the operator to."""
-        env = {"DBURL": self.settings["DBURL"], "PYTHONPATH": str(self.tree)}
+        env = {"DBURL": self.settings["DBURL"], "PYTHONPATH": f"{self.tree}:{self.tree.parent}"}
         command = ("/usr/bin/python3", "-m", "kemi_routes.cli", *words)
         return self.host.run(*command, env=env, stdin=stdin)
 
@@ -75,4 +75,4 @@ class InstalledServer(Server):
         if not self.process.running:
             status = self.process.wait()
             raise AssertionError(f"Kamailio ended with {status}:\n{self.process.output}")
-        return "up_since" in self.kamcmd("core.uptime")
+        return "main process - attendant" in self.kamcmd("core.psx")
