@@ -23,6 +23,7 @@ _HOME = Path(__file__).resolve().parent.parent
 CFG = next(
     (path for path in (_HOME / "kamailio.cfg",) if path.exists()), _HOME / "kamailio/kamailio.cfg"
 )
+INSTALLED = CFG.parent == _HOME
 
 _T = TypeVar("_T")
 _SOCKET = re.compile(
