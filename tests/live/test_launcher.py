@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,8 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
         "RUN_DIR": run_dir,
     }
     for pid in processes(run_dir):  # of a test that failed
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def processes(run_dir: str) -> set[int]:
