@@ -22,7 +22,7 @@ from .phone import Phone
 from .postgres import PostgresServer, binaries
 from .server import DOMAIN, LAUNCHER, Server
 
-SOON = {"WRITE_BACK_INTERVAL": "1"}
+SOON = {"PING_INTERVAL": "1"}
 ANY_PORT = ("127.0.0.1", 0)
 OFFLINE = "3333"
 

@@ -22,7 +22,7 @@ SETTINGS = {
     "DEFAULT_EXPIRES": "600",
     "MAX_EXPIRES": "1200",
     "MAX_CONTACTS": "3",
-    "WRITE_BACK_INTERVAL": "1",
+    "PING_INTERVAL": "1",
 }
 PASSWORD = "the-password-of-hand-made-phones"
 

@@ -31,7 +31,7 @@ def town(request: pytest.FixtureRequest) -> Iterator[Town]:
     require("root", "ip", "nft", "kamailio", LAUNCHER)
     with Network() as network:
         host = network.server_host()
-        settings = {"PING_INTERVAL": "1", "PING_TIMEOUT": "60", "WRITE_BACK_INTERVAL": "1"}
+        settings = {"PING_INTERVAL": "1", "PING_TIMEOUT": "60"}
         if request.param == "sqlite":
             yield Town(network, host, settings)
             return
