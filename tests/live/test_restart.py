@@ -21,7 +21,7 @@ from .town import Town, contacts, rings, source_seen
 
 # what is new with every start
 VOLATILE = (
-    *("Expires", "State", "Keepalive", "Last-Keepalive", "KA-Roundtrip", "Tcpconn-Id"),
+    *("Expires", "State", "Flags", "Keepalive", "Last-Keepalive", "KA-Roundtrip", "Tcpconn-Id"),
     "Last-Modified",
 )
 
