@@ -15,6 +15,8 @@ from .network import SERVER, Namespace
 from .process import Process
 
 CONTROL = ("127.0.0.1", 4444)
+WAV_HEADER = 44  # bytes
+TONE = 4000  # bytes of samples that are not silent: a quarter of a second
 CONFIG = """
 sip_listen {listen}
 audio_player aufile,{heard}
@@ -76,6 +78,14 @@ class Softphone:
         self._control.connect(CONTROL)
         self._buffer = b""
         self._seen = 0
+
+    def hears(self) -> bool:
+        """Whether the tone of the other side has come: 1.0 logs the first packet, 1.1 plays it
+        into the file `heard`."""
+        if "incoming rtp" in self.process.output:
+            return True
+        sound = self.heard.read_bytes()[WAV_HEADER:] if self.heard.exists() else b""
+        return len(sound) - sound.count(0) > TONE
 
     def command(self, name: str, parameters: str = "") -> None:
         """Give one command of baresip's menu module: dial, accept, hangup, ..."""
