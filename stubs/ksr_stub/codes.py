@@ -22,6 +22,6 @@ class ReturnCode(int):
 
     def __bool__(self) -> NoReturn:
         raise ReturnCodeAsTruth(
-            f"{self.source} returned {int(self)} and is used as a truth value: every return code but "
-            f"0 is true in Python, so is the failure -1. Compare it: `> 0` or `< 0`."
+            f"{self.source} returned {int(self)} and is used as a truth value: every return"
+            f" code but 0 is true in Python, so is the failure -1. Compare it: `> 0` or `< 0`."
         )

@@ -44,9 +44,9 @@ class Function:
         if model is None:
             raise world.fault(
                 NotModelled(
-                    f"{self.signature.full_name} exists in Kamailio {world.version}, but has no model:"
-                    f" add one to ksr_stub/models/{self.signature.namespace or 'core'}.py, or let the"
-                    f" test answer with ksr.answer({'.'.join(k for k in key if k)!r}, ...)"
+                    f"{self.signature.full_name} exists in Kamailio {world.version} but has no model:"
+                    f" add one to ksr_stub/models/{self.signature.namespace or 'core'}.py, or let"
+                    f" the test answer with ksr.answer({'.'.join(k for k in key if k)!r}, ...)"
                 )
             )
         return model(world, *arguments)

@@ -61,7 +61,7 @@ class Socket:
 
 @attrs.frozen
 class Header:
-    """A header field: `name` as written, `body` trimmed (folds stay), and its place in the buffer."""
+    """A header field: `name` as written, `body` trimmed (folds stay), and its place."""
 
     name: str
     body: str
@@ -169,7 +169,7 @@ class SipMessage:
     def applied(
         self, start: int = 0, end: int | None = None, skip: frozenset[str] = frozenset()
     ) -> str:
-        """The buffer from `start` to `end` with the lumps applied, those with a tag in `skip` left out."""
+        """The buffer from `start` to `end` with the lumps, without those tagged in `skip`."""
         stop = len(self.buf) if end is None else end
         out, position = [], start
         for lump in sorted(self.lumps, key=lambda lump: lump.offset):
@@ -184,8 +184,8 @@ class SipMessage:
 
 def parse(
     data: bytes,
-    source: Address = Address("127.0.0.1", 5060),  # noqa: B008
-    socket: Socket = Socket("udp", "127.0.0.1", 5060),  # noqa: B008
+    source: Address = Address("127.0.0.1", 5060),
+    socket: Socket = Socket("udp", "127.0.0.1", 5060),
 ) -> SipMessage:
     """Parse a message as core/parser does.
 

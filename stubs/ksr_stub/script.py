@@ -16,17 +16,17 @@ class PythonMessage:
         self._world = world
 
     @property
-    def Method(self) -> str:  # noqa: N802
+    def Method(self) -> str:
         """The method of a request."""
         return self._world.msg.method
 
     @property
-    def Type(self) -> str:  # noqa: N802
+    def Type(self) -> str:
         """`SIP_REQUEST` or `SIP_REPLY`."""
         return "SIP_REQUEST" if self._world.msg.is_request else "SIP_REPLY"
 
     @property
-    def RURI(self) -> str:  # noqa: N802
+    def RURI(self) -> str:
         """The R-URI that came."""
         return self._world.msg.ruri
 
@@ -72,7 +72,8 @@ def run(world: World, name: str, *extra: object, with_message: bool = True) -> i
     """
     handler = getattr(world.script, name, None)
     if not callable(handler):
-        return _missing(world, name)
+        _missing(world, name)
+        return None
     arguments = (PythonMessage(world), *extra) if with_message else extra
     try:
         result = handler(*arguments)
@@ -88,15 +89,18 @@ def run(world: World, name: str, *extra: object, with_message: bool = True) -> i
             )
             raise
         return None
-    return result if isinstance(result, int) else _no_int(world, name, result)
+    if isinstance(result, int):
+        return result
+    _no_int(world, name, result)
+    return None
 
 
 def _missing(world: World, name: str) -> None:
     if world.strict:
         raise world.fault(
             MissingCallback(
-                f"the script has no callback {name}: on Kamailio 5.6 the next KSR call of this worker"
-                " raises SystemError, and the message is lost"
+                f"the script has no callback {name}: on Kamailio 5.6 the next KSR call of this"
+                " worker raises SystemError, and the message is lost"
             )
         )
     world.say(-1, f"app_python3: {name} not found or is not callable")

@@ -21,7 +21,7 @@ class Parameter:
 
 @frozen
 class Signature:
-    """One KSR function. `returns` is `INT`, `BOOL`, `NONE` or `XVAL`; namespace '' is KSR itself."""
+    """One KSR function. `returns` is `INT`, `BOOL`, `NONE` or `XVAL`; namespace '' is KSR."""
 
     namespace: str
     name: str

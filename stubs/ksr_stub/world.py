@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -12,6 +12,7 @@ from ksr_stub.errors import StubError
 from ksr_stub.message import Address, SipMessage, Socket
 
 _Part = TypeVar("_Part")
+_Value = TypeVar("_Value")
 
 # Route types, as Kamailio's core has them.
 REQUEST, REPLY, FAILURE, BRANCH, ONSEND, EVENT = (
@@ -32,7 +33,7 @@ class Sent:
 
 @attrs.frozen
 class LogLine:
-    """A line of Kamailio's log: level as `L_ERR` -1, `L_WARN` 0, `L_NOTICE` 1, `L_INFO` 2, `L_DBG` 3."""
+    """A line of the log: level `L_ERR` -1, `L_WARN` 0, `L_NOTICE` 1, `L_INFO` 2, `L_DBG` 3."""
 
     level: int
     text: str
@@ -94,9 +95,10 @@ class World:
         part: _Part = self._parts[kind]
         return part
 
-    def param(self, module: str, name: str, default: Any) -> Any:
+    def param(self, module: str, name: str, default: _Value) -> _Value:
         """The value of a modparam, as the test or a kamailio.cfg set it."""
-        return self.params.get((module, name), default)
+        value: Any = self.params.get((module, name), default)
+        return cast("_Value", value)
 
     def say(self, level: int, text: str) -> None:
         """Write a line to the log."""
@@ -145,6 +147,6 @@ def current() -> World:
 
 def use(world: World | None) -> World | None:
     """Make a World the current one, and return the former."""
-    global _current  # noqa: PLW0603
+    global _current
     former, _current = _current, world
     return former
