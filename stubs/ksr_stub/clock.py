@@ -36,6 +36,12 @@ class Clock:
         heapq.heappush(self._timers, (timer.at, next(self._order), timer))
         return timer
 
+    def next_due(self) -> float | None:
+        """When the next thing will happen, None: nothing will."""
+        while self._timers and self._timers[0][2].cancelled:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
     def advance(self, seconds: float) -> None:
         """Move the time, and let happen what is due, in order."""
         until = self.now + seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from ksr_stub.errors import ReturnCodeAsTruth
+from ksr_stub.world import current
 
 
 class ReturnCode(int):
@@ -21,7 +22,9 @@ class ReturnCode(int):
         return code
 
     def __bool__(self) -> NoReturn:
-        raise ReturnCodeAsTruth(
-            f"{self.source} returned {int(self)} and is used as a truth value: every return"
-            f" code but 0 is true in Python, so is the failure -1. Compare it: `> 0` or `< 0`."
+        raise current().fault(
+            ReturnCodeAsTruth(
+                f"{self.source} returned {int(self)} and is used as a truth value: every return"
+                f" code but 0 is true in Python, so is the failure -1. Compare it: `> 0` or `< 0`."
+            )
         )
