@@ -2,7 +2,7 @@
 
     python -m ksr_stub.extract KAMAILIO_TREE 5.6
 
-writes data/5.6.json. The export tables give namespace, function, return kind and the kinds of the
+writes data/5.6.json; the committed ones are of 5.6.3 (Debian 12), 6.0.7 and 6.1.4. The export tables give namespace, function, return kind and the kinds of the
 parameters; the names of the parameters come from the C functions behind them.
 """
 
@@ -173,7 +173,17 @@ def _no_keyword(name: str) -> str:
     return f"{safe}_" if keyword.iskeyword(safe) else safe
 
 
-def render(signatures: list[Signature]) -> str:
+def release_of(tree: Path) -> str:
+    """The release that a source tree says it is: `5.6.3`."""
+    made = (tree / "src/Makefile.defs").read_text()
+    return ".".join(
+        found[1]
+        for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")
+        if (found := re.search(rf"^{name}\s*=\s*(\d+)", made, re.MULTILINE))
+    )
+
+
+def render(signatures: list[Signature], release: str) -> str:
     """The data file's text: one function a line, so that a diff shows which one changed."""
     namespaces: dict[str, list[str]] = {}
     for signature in signatures:
@@ -184,7 +194,8 @@ def render(signatures: list[Signature]) -> str:
         f"{json.dumps(namespace)}: {{\n" + ",\n".join(lines) + "\n}"
         for namespace, lines in sorted(namespaces.items())
     ]
-    return '{"functions": {\n' + ",\n".join(blocks) + "\n}}\n"
+    head = f'{{"release": {json.dumps(release)}, "functions": {{\n'
+    return head + ",\n".join(blocks) + "\n}}\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -194,14 +205,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("version", help="what to call it: 5.6, 6.0, ...")
     given = parser.parse_args(arguments)
     try:
-        signatures = read_tree(given.tree)
+        signatures, release = read_tree(given.tree), release_of(given.tree)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
     DATA.mkdir(exist_ok=True)
-    (DATA / f"{given.version}.json").write_text(render(signatures))
+    (DATA / f"{given.version}.json").write_text(render(signatures, release))
     namespaces = len({signature.namespace for signature in signatures})
-    print(f"{given.version}: {len(signatures)} functions in {namespaces} namespaces")
+    print(f"{given.version} ({release}): {len(signatures)} functions in {namespaces} namespaces")
     return 0
 
 

@@ -44,8 +44,8 @@ class Signature:
 def load(version: str) -> dict[tuple[str, str], Signature]:
     """All functions of a Kamailio version, by namespace and name.
 
-    The data file is `data/<version>.json`: {"functions": {namespace: {name: [returns, [[parameter,
-    kind], ...]]}}}.
+    The data file is `data/<version>.json`: {"release": "5.6.3", "functions": {namespace:
+    {name: [returns, [[parameter, kind], ...]]}}}.
     """
     text = resources.files("ksr_stub").joinpath(f"data/{version}.json").read_text()
     return {
