@@ -7,7 +7,7 @@ still the Contact that came.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -76,14 +76,32 @@ class Header:
         return _COMPACT.get(lower, lower)
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
+class Way:
+    """How a message leaves: from which socket, by which protocol (`ws` of a tcp socket)."""
+
+    socket: Socket
+    proto: str
+
+
+@attrs.frozen
 class Lump:
-    """One edit: at `offset` of the buffer, `length` bytes go and `text` comes."""
+    """One edit: at `offset` of the buffer, `length` bytes go and `text` comes.
+
+    `made` makes the text when the message is sent, for what depends on the way it leaves.
+    """
 
     offset: int
     length: int
     text: str
     tag: str = ""
+    made: Callable[[SipMessage, Way], str] | None = None
+
+
+def _freshen(message: SipMessage, _: attrs.Attribute[str | None], value: str | None) -> str | None:
+    if value is not None:
+        message.uri_fresh = True
+    return value
 
 
 @attrs.define(eq=False)
@@ -95,6 +113,8 @@ class SipMessage:
     socket: Socket = Socket("udp", "127.0.0.1", 5060)
     connection: int = 0
     id: int = 0
+    # the transport it came by: `ws` and `wss` where the socket is tcp or tls
+    proto: str = "udp"
 
     first_line_end: int = 0
     method: str = ""
@@ -107,8 +127,8 @@ class SipMessage:
     lumps: list[Lump] = attrs.Factory(list)
     reply_lumps: list[str] = attrs.Factory(list)
     reply_body: tuple[str, str] | None = None
-    new_uri: str | None = None
-    dst_uri: str | None = None
+    new_uri: str | None = attrs.field(default=None, on_setattr=_freshen)
+    dst_uri: str | None = attrs.field(default=None, on_setattr=_freshen)
     path_vector: str | None = None
     send_socket: Socket | None = None
     force_rport: bool = False
@@ -120,6 +140,8 @@ class SipMessage:
     instance: str = ""
     ruid: str = ""
     location_ua: str = ""
+    # whether the R-URI is still to be forked to: true again when it or $du is set
+    uri_fresh: bool = True
     # set by set_contact_alias: (what the parsed Contact points to now)
     contact_uri_changed: bool = False
     # free room for models: parsed state of one module, by its name
@@ -167,16 +189,24 @@ class SipMessage:
         return self.headers[-1].end if self.headers else self.first_line_end
 
     def applied(
-        self, start: int = 0, end: int | None = None, skip: frozenset[str] = frozenset()
+        self,
+        start: int = 0,
+        end: int | None = None,
+        skip: frozenset[str] = frozenset(),
+        way: Way | None = None,
     ) -> str:
-        """The buffer from `start` to `end` with the lumps, without those tagged in `skip`."""
+        """The buffer from `start` to `end` with the lumps, without those tagged in `skip`.
+
+        `way` is how it leaves; None: back by the socket it came from.
+        """
         stop = len(self.buf) if end is None else end
+        leaving = way or Way(self.socket, self.proto)
         out, position = [], start
         for lump in sorted(self.lumps, key=lambda lump: lump.offset):
             if lump.tag in skip or not start <= lump.offset <= stop:
                 continue
             out.append(self.buf[position : lump.offset] if lump.offset > position else "")
-            out.append(lump.text)
+            out.append(lump.text if lump.made is None else lump.made(self, leaving))
             position = max(position, lump.offset + lump.length)
         out.append(self.buf[position:stop])
         return "".join(out)
@@ -192,7 +222,7 @@ def parse(
     Raises:
         ParseError: with what Kamailio's parser stumbles over; it drops such a message.
     """
-    message = SipMessage(data.decode("latin-1"), source, socket)
+    message = SipMessage(data.decode("latin-1"), source, socket, proto=socket.proto)
     start = len(message.buf) - len(message.buf.lstrip("\r\n"))
     _parse_first_line(message, start)
     _parse_headers(message)

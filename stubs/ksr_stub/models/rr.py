@@ -1,0 +1,490 @@
+"""Module rr: Record-Route and loose routing (RFC 3261 16.4 and 16.12, modules/rr of Kamailio)."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from ksr_stub import build, nameaddr, uri
+from ksr_stub.message import Header, Lump, ParseError, SipMessage, Socket, Way
+from ksr_stub.nameaddr import NameAddr
+from ksr_stub.registry import model
+from ksr_stub.uri import Uri
+from ksr_stub.world import BRANCH, World
+
+TAG = "record-route"
+E_CFG = -6
+PRELOADED = -2
+_NOTE = "rr"
+
+
+@attrs.define(eq=False)
+class Routed:
+    """What rr remembers of a message."""
+
+    pending: str = ""
+    added: list[str] = attrs.Factory(list)
+    record_routed: bool = False
+    params: str | None = None
+    next_hop_is_route: bool = False
+    upstream: bool | None = None
+
+
+def routed(message: SipMessage) -> Routed:
+    """The notes of rr about a message."""
+    found = message.notes.get(_NOTE)
+    if not isinstance(found, Routed):
+        found = Routed()
+        message.notes[_NOTE] = found
+    return found
+
+
+@model("rr")
+def record_route(world: World) -> int:
+    """Add Record-Route: one, or two with r2=on where it leaves another way than it came."""
+    return _record_route(world, "")
+
+
+@model("rr")
+def record_route_params(world: World, params: str) -> int:
+    """As record_route, with further URI parameters, semicolon included."""
+    return _record_route(world, params)
+
+
+@model("rr")
+def record_route_preset(world: World, first: str, second: str) -> int:
+    """Add Record-Route with the given host parts; the second one stands on top."""
+    if _twice(world):
+        return -1
+    if second and not world.param("rr", "enable_double_rr", 1):
+        world.say(-1, "rr: Attempt to double record-route while 'enable_double_rr' is disabled")
+        return -1
+    _preset(world, first)
+    if second:
+        _preset(world, second)
+    routed(world.msg).pending = ""
+    routed(world.msg).record_routed = True
+    return 1
+
+
+@model("rr")
+def record_route_preset_one(world: World, address: str) -> int:
+    """Add one Record-Route with the given host part."""
+    if _twice(world):
+        return -1
+    _preset(world, address)
+    routed(world.msg).record_routed = True
+    return 1
+
+
+@model("rr")
+def record_route_advertised_address(world: World, address: str) -> int:
+    """Add Record-Route with the given host part, two where it leaves by another protocol."""
+    if _twice(world):
+        return -1
+    message = world.msg
+    user, ending = _user(world, message), _ending(world, message, "", tag_first=True)
+    notes = routed(message)
+    double = world.param("rr", "enable_double_rr", 1)
+    head = f"Record-Route: <{_scheme(world, message)}:{user}{address}"
+
+    def differs(sent: SipMessage, way: Way) -> bool:
+        here = sent.socket.proto != way.socket.proto or sent.proto != way.proto
+        return double == 2 or here
+
+    def line(sent: SipMessage, way: Way, proto: str) -> str:
+        mark = f";transport={proto}" if differs(sent, way) else ""
+        if double and differs(sent, way) and (double == 2 or not build.same_way(sent, way)):
+            mark += ";r2=on"
+        return f"{head}{mark}{ending}{''.join(notes.added)}>\r\n"
+
+    def outbound(sent: SipMessage, way: Way) -> str:
+        return line(sent, way, way.proto) if differs(sent, way) else ""
+
+    def inbound(sent: SipMessage, way: Way) -> str:
+        return line(sent, way, sent.proto)
+
+    start = message.headers[0].start
+    if double:
+        message.lumps.append(Lump(start, 0, "", TAG, outbound))
+    message.lumps.append(Lump(start, 0, "", TAG, inbound))
+    notes.record_routed = True
+    return 1
+
+
+@model("rr")
+def remove_record_route(world: World) -> int:
+    """Take back what record_route added; 1, also where it added nothing."""
+    message = world.msg
+    message.lumps[:] = [lump for lump in message.lumps if lump.tag != TAG]
+    routed(message).added.clear()
+    return 1
+
+
+@model("rr")
+def add_rr_param(world: World, param: str) -> int:
+    """Add a parameter (semicolon included) to our Record-Route, before or after it is made."""
+    notes = routed(world.msg)
+    if any(lump.tag == TAG for lump in world.msg.lumps):
+        notes.added.append(param)
+        return 1
+    if len(notes.pending) + len(param) > 512:
+        world.say(-1, "rr: maximum size of rr_param_buf exceeded")
+        return -1
+    notes.pending += param
+    return 1
+
+
+@model("rr")
+def loose_route(world: World) -> int:
+    """Follow the Route headers, and take our own away.
+
+    Returns:
+        1 routed by them; -1 none, or a bad one; -2 only our own and no To tag (preloaded).
+    """
+    return _loose_route(world, 0)
+
+
+@model("rr")
+def loose_route_mode(world: World, mode: int) -> int:
+    """As loose_route; mode 1 never takes the R-URI for one of a strict router."""
+    return _loose_route(world, mode)
+
+
+@model("rr")
+def loose_route_preloaded(world: World) -> int:
+    """1 where only our own Route stood in an initial request, else -1."""
+    return 1 if _loose_route(world, 0) == PRELOADED else -1
+
+
+@model("rr")
+def next_hop_route(world: World) -> int:
+    """1 where loose_route found a next hop in a Route behind ours, else -1."""
+    return 1 if routed(world.msg).next_hop_is_route else -1
+
+
+@model("rr")
+def check_route_param(world: World, pattern: str) -> int:
+    """Whether the parameters of our Route match an extended regular expression."""
+    try:
+        expression = re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    except re.error:
+        world.say(-1, f"rr: bad re {pattern}")
+        return -1
+    params = _our_params(world, world.msg)
+    if not params:
+        return -1
+    return 1 if expression.search(";" + params) else -1
+
+
+@model("rr")
+def is_direction(world: World, direction: str) -> int:
+    """Whether the request goes `upstream` or `downstream`, told by the ftag of our Route."""
+    if not world.param("rr", "append_fromtag", 1):
+        world.say(-1, "rr: is_direction requires parameter append_fromtag")
+        return E_CFG
+    wanted = direction.lower()
+    if wanted not in ("upstream", "downstream"):
+        world.say(-1, f"rr: unknown direction '{direction}' - use 'downstream' or 'upstream'")
+        return E_CFG
+    return 1 if upstream(world, world.msg) == (wanted == "upstream") else -1
+
+
+def upstream(world: World, message: SipMessage) -> bool:
+    """Whether a request comes from the callee's side."""
+    notes = routed(message)
+    if notes.upstream is None:
+        ftag = _param(_our_params(world, message) or "", "ftag")
+        sender = nameaddr.of(message, "from")
+        tag = "" if sender is None else sender.tag
+        notes.upstream = bool(ftag and tag and ftag != tag)
+    return notes.upstream
+
+
+def route_param(world: World, message: SipMessage, name: str) -> str | None:
+    """The value of a parameter of our Route, None where it is not there."""
+    return _param(_our_params(world, message) or "", name)
+
+
+def _param(params: str, name: str) -> str | None:
+    for item in params.split(";"):
+        key, _, value = item.partition("=")
+        if key.strip() == name:
+            return value.strip()
+    return None
+
+
+def _record_route(world: World, params: str) -> int:
+    if _twice(world):
+        return -1
+    message, notes = world.msg, routed(world.msg)
+    user, scheme = _user(world, message), _scheme(world, message)
+    ending = _ending(world, message, params, tag_first=True)
+    notes.pending = ""
+    double = world.param("rr", "enable_double_rr", 1)
+
+    def line(where: str, sent: SipMessage, way: Way) -> str:
+        two = double == 2 or (double and not build.same_way(sent, way))
+        mark = ";r2=on" if two else ""
+        return f"Record-Route: <{scheme}:{user}{where}{mark}{ending}{''.join(notes.added)}>\r\n"
+
+    def outbound(sent: SipMessage, way: Way) -> str:
+        if double != 2 and build.same_way(sent, way):
+            return ""
+        return line(_place(way.socket, way.proto, inbound=False), sent, way)
+
+    def inbound(sent: SipMessage, way: Way) -> str:
+        return line(_place(sent.socket, sent.proto, inbound=True), sent, way)
+
+    start = message.headers[0].start
+    if double:
+        message.lumps.append(Lump(start, 0, "", TAG, outbound))
+    message.lumps.append(Lump(start, 0, "", TAG, inbound))
+    if world.route != BRANCH:
+        notes.record_routed = True
+    return 1
+
+
+def _twice(world: World) -> bool:
+    if routed(world.msg).record_routed:
+        world.say(-1, "rr: Double attempt to record-route")
+        return True
+    return False
+
+
+def _place(socket: Socket, proto: str, *, inbound: bool) -> str:
+    """Host, port and transport of a socket, as Record-Route names it."""
+    text = socket.shown_host
+    if inbound:
+        shown = socket.shown_port != 5060
+    else:
+        shown = socket.port != 5060 or bool(socket.advertised_port)
+    text += f":{socket.shown_port}" if shown else ""
+    if socket.proto == "udp":
+        return text
+    return f"{text};transport={'ws' if proto in ('ws', 'wss') else socket.proto}"
+
+
+def _scheme(world: World, message: SipMessage) -> str:
+    parsed = uri.parse(message.uri)
+    sips = not world.param("rr", "ignore_sips", 0) and parsed and parsed.scheme == "sips"
+    return "sips" if sips else "sip"
+
+
+def _user(world: World, message: SipMessage) -> str:
+    if not world.param("rr", "add_username", 0):
+        return ""
+    parsed = uri.parse(message.ruri)
+    if parsed is not None and not parsed.user and message.new_uri:
+        parsed = uri.parse(message.new_uri)
+    return f"{parsed.user}@" if parsed is not None and parsed.user else ""
+
+
+def _lr(world: World) -> str:
+    return ";lr=on" if world.param("rr", "enable_full_lr", 0) else ";lr"
+
+
+def _ftag(world: World, message: SipMessage, *, turned: bool) -> str:
+    if not world.param("rr", "append_fromtag", 1):
+        return ""
+    name = "to" if turned and upstream(world, message) else "from"
+    value = nameaddr.of(message, name)
+    return f";ftag={value.tag}" if value is not None and value.tag else ""
+
+
+def _ending(world: World, message: SipMessage, params: str, *, tag_first: bool) -> str:
+    ftag = _ftag(world, message, turned=True)
+    return f"{_lr(world)}{ftag}{params}{routed(message).pending}"
+
+
+def _preset(world: World, address: str) -> None:
+    message = world.msg
+    text = (
+        f"Record-Route: <{_scheme(world, message)}:{_user(world, message)}{address}"
+        f"{_ftag(world, message, turned=False)}{routed(message).pending}{_lr(world)}>\r\n"
+    )
+    message.lumps.append(Lump(message.headers[0].start, 0, text, TAG))
+
+
+@attrs.frozen
+class _Hop:
+    """One Route value: the header field it stands in, and its number there."""
+
+    header: Header
+    value: NameAddr
+    number: int
+    last: bool
+
+
+def _hops(message: SipMessage) -> list[_Hop]:
+    found = []
+    for header in message.all("route"):
+        values = nameaddr.in_header(message, header)
+        last = len(values) - 1
+        found += [_Hop(header, value, i, i == last) for i, value in enumerate(values)]
+    return found
+
+
+def _is_ours(world: World, parsed: Uri) -> bool:
+    if not parsed.host or parsed.has_param("gr"):
+        return False
+    return world.is_myself(parsed.host, parsed.port_number or 5060)
+
+
+def _our_params(world: World, message: SipMessage) -> str | None:
+    notes = routed(message)
+    if notes.params:
+        return notes.params
+    try:
+        hops = _hops(message)
+    except ParseError:
+        return None
+    parsed = uri.parse(hops[0].value.uri) if hops else None
+    if parsed is None or not _is_ours(world, parsed):
+        return None
+    return parsed.params
+
+
+def _loose_route(world: World, mode: int) -> int:
+    message = world.msg
+    try:
+        hops = _hops(message)
+    except ParseError as error:
+        world.say(-1, f"rr: failed to parse Route HF: {error}")
+        return -1
+    target = uri.parse(message.uri)
+    if not hops or target is None:
+        return -1
+    to = nameaddr.of(message, "to")
+    if to is None:
+        return -1
+    if not to.tag:
+        return _after_loose(world, message, hops, preloaded=True)
+    if mode == 0 and _is_ours(world, target):
+        return _after_strict(world, message, hops, target)
+    return _after_loose(world, message, hops, preloaded=False)
+
+
+def _after_loose(world: World, message: SipMessage, hops: list[_Hop], *, preloaded: bool) -> int:
+    notes = routed(message)
+    notes.params = None
+    parsed = uri.parse(hops[0].value.uri)
+    if parsed is None:
+        return -1
+    place = 0
+    if _is_ours(world, parsed):
+        notes.params = parsed.params
+        double = bool(world.param("rr", "enable_double_rr", 1)) and _is_double(parsed)
+        if not double and world.param("rr", "force_send_socket", 1):
+            _force_socket(world, message, parsed)
+        place = 1
+        _drop_finished(message, hops, 0)
+        if place < len(hops) and double:
+            second = uri.parse(hops[place].value.uri)
+            if second is None:
+                return -1
+            _force_socket(world, message, second)
+            _drop_finished(message, hops, place)
+            place += 1
+        if place >= len(hops):
+            return PRELOADED if preloaded else 1
+        parsed = uri.parse(hops[place].value.uri)
+        if parsed is None:
+            return -1
+        notes.next_hop_is_route = True
+    return _go_to(message, hops, place, parsed)
+
+
+def _go_to(message: SipMessage, hops: list[_Hop], place: int, parsed: Uri) -> int:
+    hop = hops[place]
+    if not parsed.has_param("lr"):
+        _save_uri(message)
+        message.new_uri = _maddr(hop.value.uri, parsed)
+        _remove_through(message, hop)
+        return 1
+    message.dst_uri = _maddr(hop.value.uri, parsed)
+    if hop.number > 0:
+        begin = hop.header.body_start
+        message.delete(begin, hop.value.start - begin)
+    return 1
+
+
+def _after_strict(world: World, message: SipMessage, hops: list[_Hop], target: Uri) -> int:
+    """A strict router put our URI into the R-URI: the real one is the last Route."""
+    notes = routed(message)
+    notes.params = None
+    place = 0
+    parsed = uri.parse(hops[0].value.uri)
+    if parsed is None:
+        return -1
+    if world.param("rr", "enable_double_rr", 1) and _is_double(parsed) and _is_ours(world, parsed):
+        _force_socket(world, message, parsed)
+        _drop_finished(message, hops, 0)
+        place = 1
+        if place >= len(hops):
+            return -1
+        parsed = uri.parse(hops[place].value.uri)
+        if parsed is None:
+            return -1
+    notes.params = target.params
+    hop = hops[place]
+    if not parsed.has_param("lr"):
+        message.new_uri = _maddr(hop.value.uri, parsed)
+        _remove_through(message, hop)
+        return 1
+    message.dst_uri = _maddr(hop.value.uri, parsed)
+    if hop.number > 0:
+        begin = hop.header.body_start
+        message.delete(begin, hop.value.start - begin)
+    last = hops[-1]
+    message.new_uri = last.value.uri
+    if last.number == 0:
+        message.delete(last.header.start, last.header.end - last.header.start)
+    else:
+        former = hops[-2]
+        message.delete(former.value.end, last.value.end - former.value.end)
+    return 1
+
+
+def _is_double(parsed: Uri) -> bool:
+    return (parsed.param("r2") or "").lower() == "on"
+
+
+def _drop_finished(message: SipMessage, hops: list[_Hop], place: int) -> None:
+    """A header field whose last value is used goes whole; one with more keeps them for later."""
+    hop = hops[place]
+    if hop.last:
+        message.delete(hop.header.start, hop.header.end - hop.header.start)
+
+
+def _remove_through(message: SipMessage, hop: _Hop) -> None:
+    if hop.last:
+        message.delete(hop.header.start, hop.header.end - hop.header.start)
+        return
+    values = nameaddr.in_header(message, hop.header)
+    begin = hop.header.body_start
+    message.delete(begin, values[hop.number + 1].start - begin)
+
+
+def _save_uri(message: SipMessage) -> None:
+    message.insert(message.headers_end, f"Route: <{message.ruri}>\r\n")
+
+
+def _maddr(text: str, parsed: Uri) -> str:
+    maddr = parsed.param("maddr")
+    if maddr is None:
+        return text
+    return f"sip:{maddr}{':' + parsed.port if parsed.port else ''}"
+
+
+def _force_socket(world: World, message: SipMessage, parsed: Uri) -> None:
+    host = parsed.host.lower().strip("[]")
+    port = parsed.effective_port
+    for socket in world.sockets:
+        names = (socket.host.lower(), socket.advertised_host.lower().strip("[]"))
+        ports = (socket.port, socket.advertised_port)
+        carrier = {"ws": "tcp", "wss": "tls"}.get(parsed.proto, parsed.proto)
+        if host in names and port in ports and carrier == socket.proto:
+            message.send_socket = socket
+            return
