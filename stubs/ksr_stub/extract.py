@@ -2,8 +2,9 @@
 
     python -m ksr_stub.extract KAMAILIO_TREE 5.6
 
-writes data/5.6.json; the committed ones are of 5.6.3 (Debian 12), 6.0.7 and 6.1.4. The export tables give namespace, function, return kind and the kinds of the
-parameters; the names of the parameters come from the C functions behind them.
+writes data/5.6.json; the committed ones are of 5.6.3 (Debian 12), 6.0.7 and 6.1.4. The export
+tables give namespace, function, return kind and the kinds of the parameters; the names of the
+parameters come from the C functions behind them.
 """
 
 from __future__ import annotations
