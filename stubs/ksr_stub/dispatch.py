@@ -59,7 +59,8 @@ class Function:
             return bool(raw)
         if kind == "INT":
             code = int(raw)  # type: ignore[call-overload]
-            return ReturnCode(code, self.signature.full_name) if world.strict else code
+            strict = world.strict and self.signature.gives_code
+            return ReturnCode(code, self.signature.full_name) if strict else code
         return to_python(raw) if isinstance(raw, str) else raw
 
     def _refuse(self, world: World, arguments: tuple[object, ...]) -> object | None:

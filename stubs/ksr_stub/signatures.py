@@ -10,6 +10,31 @@ from attrs import frozen
 
 VERSIONS = ("5.6", "6.0", "6.1")
 
+# INT functions whose int is a number to reckon with and no return code.
+NUMBERS = frozenset(
+    [
+        ("", "get_debug"),
+        ("cfgutils", "rand_get_prob"),
+        ("htable", "sht_dec"),
+        ("htable", "sht_inc"),
+        ("kx", "get_bodylen"),
+        ("kx", "get_conid"),
+        ("kx", "get_defn"),
+        ("kx", "get_envn"),
+        ("kx", "get_msglen"),
+        ("kx", "get_msgtype"),
+        ("kx", "get_protoid"),
+        ("kx", "get_send_sock_port"),
+        ("kx", "get_status"),
+        ("kx", "get_timestamp"),
+        ("pv", "geti"),
+        ("sqlops", "sql_num_columns"),
+        ("sqlops", "sql_num_rows"),
+        ("tm", "t_get_branch_index"),
+        ("tm", "t_get_status_code"),
+    ]
+)
+
 
 @frozen
 class Parameter:
@@ -32,6 +57,11 @@ class Signature:
     def full_name(self) -> str:
         """As it is called: `KSR.module.function`."""
         return ".".join(part for part in ("KSR", self.namespace, self.name) if part)
+
+    @property
+    def gives_code(self) -> bool:
+        """Whether it returns a return code, which is no truth value."""
+        return self.returns == "INT" and (self.namespace, self.name) not in NUMBERS
 
     def __str__(self) -> str:
         shown = ", ".join(
