@@ -59,6 +59,12 @@ class Socket:
         return f"{self.proto}:{host}:{self.port}"
 
 
+def header_key(name: str) -> str:
+    """The long name of a header in lower case, for its compact form too."""
+    lower = name.strip().lower()
+    return _COMPACT.get(lower, lower)
+
+
 @attrs.frozen
 class Header:
     """A header field: `name` as written, `body` trimmed (folds stay), and its place."""
@@ -72,8 +78,7 @@ class Header:
     @property
     def key(self) -> str:
         """The long name in lower case."""
-        lower = self.name.strip().lower()
-        return _COMPACT.get(lower, lower)
+        return header_key(self.name)
 
 
 @attrs.frozen
