@@ -9,7 +9,7 @@ from attrs import frozen
 from ksr_stub import regex
 from ksr_stub.pv import spec
 from ksr_stub.pv.table import one_of, variable
-from ksr_stub.pv.values import Value, number_of, text_of
+from ksr_stub.pv.values import Value, number_of, signed, text_of
 from ksr_stub.tables import Cell, Table, Tables
 from ksr_stub.world import World
 
@@ -104,7 +104,7 @@ def shtex(world: World, inner: Inner, index: spec.Index) -> Value:
     cell = table.cells.get(inner.name(world))
     if cell is None or not table.expire:
         return 0
-    return cell.expire - world.part(Tables).now
+    return signed(cell.expire - world.part(Tables).now)
 
 
 @variable("shtinc", inner=parse_inner)
