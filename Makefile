@@ -11,7 +11,7 @@ export RUN_DIR ?= $(CURDIR)/var
 RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-postgres-modules \
 	kamailio-tls-modules kamailio-websocket-modules python3-attr python3-psycopg python3-venv \
 	python3-setuptools python3-wheel openssl
-TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql nftables iproute2 conntrack tshark procps
+TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
 
 .PHONY: help run test lint check reload install deps test-deps venv clean
 

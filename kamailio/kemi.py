@@ -24,7 +24,7 @@ def _load_engine() -> ModuleType:
     running = _drop_package()
     try:
         engine = importlib.import_module(f"{PACKAGE}.engine")
-        engine.start(KSR.kx.get_def)
+        engine.start(KSR.kx.get_def, running.get(f"{PACKAGE}.seal"))
     except Exception as error:
         if not running:
             raise

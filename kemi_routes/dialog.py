@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import auth, guard, media, nat, relay
+from kemi_routes import auth, guard, media, nat, relay, seal
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # Methods whose dialog goes on through us (RFC 3261 16.6: record-route what forms a dialog).
@@ -12,6 +12,9 @@ DIALOG_FORMING = "ISF"
 # In-dialog requests whose reply moves the remote target (RFC 3261 12.2, RFC 3311, RFC 6665). Our
 # Record-Route in them shows us the reply of the phone itself, whose Contact needs its alias.
 TARGET_REFRESH = "IUSNF"
+# loose_route_mode: an R-URI with an address of ours is no sign of a strict router (RFC 2543). A
+# phone in somebody's private network may well have the private address of this server.
+LOOSE_ROUTERS_ONLY = 1
 
 
 def cancel() -> Outcome:
@@ -26,17 +29,19 @@ def cancel() -> Outcome:
 
 
 def within() -> Outcome:
-    """Pass a request inside a dialog along its route set (RFC 3261 16.12), following aliases."""
+    """Pass a request inside a dialog along its route set (RFC 3261 16.12), following aliases.
+
+    Replies: 481 where the dialog is none that we have routed.
+    """
     if KSR.siputils.has_totag() < 0:
         return guard.outside_dialog()
-    if KSR.rr.loose_route() > 0:
+    if KSR.rr.loose_route_mode(LOOSE_ROUTERS_ONLY) > 0 and seal.holds():
         auth.withhold_credentials()
         nat.remember_dialog()
         nat.follow_alias()
         media.within_dialog()
         if KSR.is_method_in(TARGET_REFRESH):
-            nat.mark_dialog()
-            KSR.rr.record_route()
+            _stay_on_path()
         relay.pass_on()
     elif KSR.is_ACK():
         if KSR.tm.t_check_trans() > 0:
@@ -58,6 +63,11 @@ def record_route() -> Outcome:
     """Stay on the path of the dialog that the request forms, and forget preloaded Routes."""
     KSR.hdr.remove("Route")
     if KSR.is_method_in(DIALOG_FORMING):
-        nat.mark_dialog()
-        KSR.rr.record_route()
+        _stay_on_path()
     return CONTINUE
+
+
+def _stay_on_path() -> None:
+    nat.mark_dialog()
+    seal.mark()
+    KSR.rr.record_route()

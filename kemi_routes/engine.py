@@ -7,6 +7,7 @@ that worker fail, and an exception that leaves a callback leaves the request wit
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 
 from kemi_routes import (
     auth,
@@ -16,6 +17,7 @@ from kemi_routes import (
     nat,
     registrar,
     relay,
+    seal,
     settings,
     websocket,
 )
@@ -45,15 +47,17 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
 )
 
 
-def start(get_def: Callable[[str], str]) -> None:
+def start(get_def: Callable[[str], str], former: ModuleType | None = None) -> None:
     """Read the settings; called when the routes are loaded and reloaded.
 
     Args:
         get_def: gives the text of a #!define, as `KSR.kx.get_def` does.
+        former: the module `kemi_routes.seal` before a reload.
     Raises:
         SettingsError: naming all faults; Kamailio then refuses to start.
     """
     settings.active = settings.read(get_def)
+    seal.use(settings.active.server_secret, getattr(former, "key", b""))
 
 
 def child_init(_rank: int) -> int:

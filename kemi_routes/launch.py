@@ -13,9 +13,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from kemi_routes import settings
 from kemi_routes.settings import Settings, SettingsError
@@ -33,6 +35,13 @@ TERMINATE_AGAIN = 1.0
 NOT_STARTED = 1
 WRONG_SETTINGS = 2
 DEMO_USERS = ("1111", "2222")
+# unix(7): the path of a socket has 107 bytes at most
+MAX_RUN_DIR = 107 - len("/kamailio_rpc.sock")
+BIND_HINTS = {
+    errno.EADDRINUSE: ": is another Kamailio running?",
+    errno.EADDRNOTAVAIL: ": it is none of this machine's, which `ip address` shows",
+    errno.EACCES: ": ports below 1024 are for root",
+}
 
 
 def main(argv: list[str]) -> int:
@@ -46,8 +55,7 @@ def main(argv: list[str]) -> int:
     options = _parse(argv)
     try:
         environ = complete(dict(os.environ), options.config)
-        active = settings.from_environment(environ, options.config)
-        check_machine(active)
+        active = check(environ, options.config)
     except SettingsError as error:
         print(f"kemi-routes: {error}", file=sys.stderr)
         return WRONG_SETTINGS
@@ -69,20 +77,25 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     """Fill in what this machine can tell: addresses, directories, secrets.
 
     Args:
-        environ: the environment as it was given; empty variables count as not set.
+        environ: the environment as it was given; empty variables count as not set, and a
+            kamailio-local.cfg wins over it, as in Kamailio.
         cfg: the kamailio.cfg that will be run.
     Returns:
         The environment for Kamailio.
     """
-    environ = {name: value for name, value in environ.items() if value}
-    run_dir = environ.setdefault("RUN_DIR", str(PACKAGE_PARENT / "var"))
+    environ = {**environ, **settings.local_defines(cfg)}
+    environ = {name: value for name, value in environ.items() if value.strip()}
+    environ.setdefault("RUN_DIR", str(PACKAGE_PARENT / "var"))
+    for name in {"RUN_DIR", "TLS_CERT", "TLS_KEY"} & environ.keys():
+        environ[name] = str(Path(environ[name]).absolute())  # Kamailio runs in RUN_DIR
+    run_dir = environ["RUN_DIR"]
     address = _address_towards_internet()
     environ.setdefault("LISTEN", f"udp:{address}:5060 tcp:{address}:5060")
     first_host = environ["LISTEN"].split()[0].partition(":")[2].rpartition(":")[0]
     environ.setdefault("SIP_DOMAIN", environ.get("ADVERTISE", first_host))
-    environ.setdefault("DBURL", f"sqlite://{Path(run_dir).resolve()}/kamailio.sqlite")
+    environ.setdefault("DBURL", f"sqlite://{run_dir}/kamailio.sqlite")
     environ.setdefault("KEMI_SCRIPT", str(cfg.parent / "kemi.py"))
-    environ["NONCE_SECRET"] = environ.get("NONCE_SECRET") or _kept_secret(Path(run_dir))
+    environ["SERVER_SECRET"] = environ.get("SERVER_SECRET") or _kept_secret(Path(run_dir))
     if "tls:" in environ["LISTEN"] and not {"TLS_CERT", "TLS_KEY"} & environ.keys():
         environ["TLS_CERT"] = f"{run_dir}/tls-cert.pem"
         environ["TLS_KEY"] = f"{run_dir}/tls-key.pem"
@@ -93,26 +106,42 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     return environ
 
 
-def check_machine(active: Settings) -> None:
-    """Check what only this machine can tell.
+def check(environ: Mapping[str, str], cfg: Path) -> Settings:
+    """Read the settings, and check also what only this machine can tell.
 
+    Args:
+        environ: the environment that Kamailio will get, as `complete` returns it.
+        cfg: the kamailio.cfg that will be run.
     Raises:
         SettingsError: naming every fault.
     """
+    values, faults = settings.parse(settings.lookup(environ, cfg))
+    return settings.accept(values, faults + machine_faults(values))
+
+
+def machine_faults(values: Mapping[str, Any]) -> list[str]:
+    """What this machine can't do for these settings, each with what would be right.
+
+    Args:
+        values: settings by the name of their field; those that are wrong may be missing.
+    """
     faults = []
-    if not os.access(active.run_dir, os.W_OK | os.X_OK):
-        faults.append(f"RUN_DIR {active.run_dir} is no directory that can be written")
-    for item in active.listen or ():
+    run_dir = values["run_dir"]
+    if not (Path(run_dir).is_dir() and os.access(run_dir, os.W_OK | os.X_OK)):
+        faults.append(f"RUN_DIR {run_dir} is no directory that can be written")
+    if len(os.fsencode(run_dir)) > MAX_RUN_DIR:
+        faults.append(f"RUN_DIR {run_dir} is too long for sockets: {MAX_RUN_DIR} bytes at most")
+    for item in values.get("listen") or ():
         if (reason := _not_ours(item)) is not None:
             faults.append(f"LISTEN {item}: {reason}")
-    for name, path in (("TLS_CERT", active.tls_cert), ("TLS_KEY", active.tls_key)):
-        generated = path is not None and Path(path).parent == Path(active.run_dir)
+    for name in ("tls_cert", "tls_key"):
+        path = values.get(name)
+        generated = path is not None and Path(path).parent == Path(run_dir)
         if path is not None and not generated and not os.access(path, os.R_OK):
-            faults.append(f"{name} {path} can't be read")
+            faults.append(f"{name.upper()} {path} can't be read: name a PEM file that can")
     if shutil.which("kamailio", path=SYSTEM_PATH) is None:
         faults.append("kamailio is not installed: `make run` installs it on Debian")
-    if faults:
-        raise SettingsError(faults)
+    return faults
 
 
 def listen_options(active: Settings) -> list[str]:
@@ -245,10 +274,12 @@ class Supervisor:
             if self._answers():
                 return True
             time.sleep(0.1)
-        if not self._ending:
+        asked_to_end = self._ending
+        if not asked_to_end:
             print("kemi-routes: Kamailio did not start, its log above says why", file=sys.stderr)
         self._end(signal.SIGTERM, None)
         self._wait()
+        self._ending = asked_to_end
         return False
 
     def _answers(self) -> bool:
@@ -299,7 +330,7 @@ def _as_kamailio_reads(dburl: str) -> str:
 
 
 def _kept_secret(run_dir: Path) -> str:
-    path = run_dir / "nonce-secret"
+    path = run_dir / "server-secret"
     try:
         return path.read_text().strip()
     except OSError:
@@ -309,7 +340,7 @@ def _kept_secret(run_dir: Path) -> str:
         path.touch(mode=0o600)
         path.write_text(secret)
     except OSError:
-        pass  # check_machine names a directory that can't be written
+        pass  # machine_faults names a directory that can't be written
     return secret
 
 
@@ -333,8 +364,8 @@ def _not_ours(item: str) -> str | None:
         try:
             probe.bind((host.strip("[]"), int(port)))
         except OSError as error:
-            hint = ": is another Kamailio running?" if error.errno == errno.EADDRINUSE else ""
-            return (error.strerror or str(error)).lower() + hint
+            hint = BIND_HINTS.get(error.errno or 0, "")
+            return f"{(error.strerror or str(error)).lower()}{hint}"
     return None
 
 

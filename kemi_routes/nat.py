@@ -14,6 +14,8 @@ from kemi_routes.outcome import CONTINUE, Outcome
 # nat_uac_test on a reply: its Via is ours, only the Contact tells (bit 1: it is private).
 PRIVATE_CONTACT = 1
 REDIRECTION = 300
+# is_first_hop_mode: our Record-Route may have a name (ADVERTISE), not only an address.
+HOST_NAMES_TOO = 1
 
 
 def detect() -> Outcome:
@@ -52,7 +54,9 @@ def follow_binding() -> None:
 
 def fix_reply() -> None:
     """Give the Contact in a phone's reply its alias; in a 3xx it is somebody else's address."""
-    if KSR.pv.getvn("$rs", 0) >= REDIRECTION or KSR.siputils.is_first_hop() < 0:
+    if KSR.pv.getvn("$rs", 0) >= REDIRECTION or KSR.is_myself_suri():
+        return
+    if KSR.siputils.is_first_hop_mode(HOST_NAMES_TOO) < 0:
         return
     if KSR.isbflagset(settings.active.flb_nated) or KSR.nathelper.nat_uac_test(PRIVATE_CONTACT) > 0:
         KSR.nathelper.set_contact_alias_trim()

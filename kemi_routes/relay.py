@@ -20,14 +20,33 @@ def send() -> Outcome:
 
 
 def pass_on() -> Outcome:
-    """Relay a request statefully; what can't be sent is answered with the reason."""
+    """Relay a request statefully; what can't be sent is answered with the reason.
+
+    Replies: 480 for one of our users whose only connection is gone (TCP, TLS, WebSocket); else,
+    from tm, 477 or 478 where the next hop can't be sent to or resolved, and 500.
+    """
     if not (KSR.is_ACK() or KSR.is_CANCEL()):
         KSR.tm.t_on_reply(REPLY_CALLBACK)
         if KSR.is_INVITE():
             KSR.tm.t_on_failure(FAILURE_CALLBACK)
     if KSR.tm.t_relay() < 0:
-        KSR.sl.sl_reply_error()
+        _answer_unsent()
     return DONE
+
+
+def _answer_unsent() -> None:
+    if KSR.is_INVITE():
+        media.failed()
+    if KSR.pv.is_null("$T(id_index)"):
+        KSR.sl.sl_reply_error()
+    elif _calls_our_user():
+        # a stateless reply would be followed by the one that tm then sends by itself
+        KSR.tm.t_reply(480, "Temporarily Unavailable")
+
+
+def _calls_our_user() -> bool:
+    begins = KSR.siputils.has_totag() < 0 and not KSR.is_CANCEL()
+    return begins and bool(KSR.is_myself(KSR.pv.gete("$ou")))
 
 
 def branch() -> None:

@@ -1,7 +1,7 @@
 """The settings: one #!define each, read once at start, checked together.
 
-The defaults stand in kamailio.cfg (`#!trydef`), where Kamailio's own parameters use them too. Here
-stands what a value means and which values are right. `read` takes any lookup by name:
+The defaults stand in kamailio-settings.cfg (`#!trydef`): Kamailio's own parameters use them too.
+Here stands what a value means and which values are right. `read` takes any lookup by name:
 `KSR.kx.get_def` inside Kamailio, the environment in the launcher.
 """
 
@@ -44,7 +44,7 @@ def number(low: int, high: int) -> Callable[[str], int]:
     """A parser of whole numbers from `low` to `high`."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"\d+", text) or not low <= int(text) <= high:
+        if not re.fullmatch(r"-?\d+", text) or not low <= int(text) <= high:
             raise ValueError(f"takes a whole number from {low} to {high}")
         return int(text)
 
@@ -75,28 +75,44 @@ def host(value: str) -> str:
     except ValueError:
         looks_numeric = re.fullmatch(r"[\d.]+", bare)
         if looks_numeric or not _DOMAIN.fullmatch(bare):
-            raise ValueError("takes an IP address or a host name") from None
+            raise ValueError(f"{value!r} is no IP address and no host name") from None
         return bare.lower()
     return f"[{bare}]" if ":" in bare else bare
 
 
 def hosts(value: str) -> tuple[str, ...]:
     """Host names or addresses, separated by spaces."""
-    return tuple(host(word) for word in value.split())
+    return _each(host, value)
 
 
 def sockets(value: str) -> tuple[str, ...]:
     """Sockets `udp|tcp|tls:address:port`, separated by spaces; IPv6 in brackets."""
-    words = value.split()
-    for word in words:
-        match = _SOCKET.fullmatch(word)
-        if match is None:
-            raise ValueError(
-                f"{word!r} is no socket such as udp:192.0.2.1:5060 or tls:[2001:db8::1]:5061"
-            )
-        host(match["host"])
-        if not 0 < int(match["port"]) < 65536:
-            raise ValueError(f"{word!r} has no port from 1 to 65535")
+    return _each(_socket, value)
+
+
+def _socket(word: str) -> str:
+    match = _SOCKET.fullmatch(word)
+    if match is None:
+        raise ValueError(
+            f"{word!r} is no socket such as udp:192.0.2.1:5060 or tls:[2001:db8::1]:5061"
+        )
+    host(match["host"])
+    if not 0 < int(match["port"]) < 65536:
+        raise ValueError(f"{word!r} has no port from 1 to 65535")
+    return word
+
+
+def _each(parse: Callable[[str], str], value: str) -> tuple[str, ...]:
+    """Parse words separated by spaces; the error names all that are wrong."""
+    words: list[str] = []
+    faults: list[str] = []
+    for word in value.split():
+        try:
+            words.append(parse(word))
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("; ".join(faults))
     return tuple(words)
 
 
@@ -105,7 +121,7 @@ def database_url(value: str) -> str:
     try:
         return parse_dburl(value).kamailio
     except StoreError as error:
-        raise ValueError(str(error).removeprefix("DBURL ")) from None
+        raise ValueError(str(error)) from None
 
 
 def rtpengine_socket(value: str) -> str:
@@ -167,8 +183,11 @@ class Settings:
     )
     default_expires: int = setting(number(1, 604800), "seconds", "Where a phone asks for no time.")
     max_contacts: int = setting(number(1, 100), "bindings", "At most, for one address of record.")
-    nonce_secret: str | None = setting(
-        text, "text", "Keeps digest nonces valid over a restart; random at each start if unset."
+    server_secret: str | None = setting(
+        text,
+        "text",
+        "Seals dialogs and digest nonces; servers that stand in for each other share it."
+        " Kept in RUN_DIR by the launcher; else random at each start, which ends running calls.",
     )
     nonce_expires: int = setting(
         number(5, 86400), "seconds", "How long a phone may use a digest nonce."
@@ -192,6 +211,11 @@ class Settings:
     tls_key: str | None = setting(text, "PEM file", "Its private key.")
     write_back_interval: int = setting(
         number(1, 3600), "seconds", "Between two writes of changed bindings to the database."
+    )
+    db_timeout: int = setting(
+        number(1, 60),
+        "seconds",
+        "Without an answer from PostgreSQL until it counts as away, connecting included.",
     )
     children: int = setting(
         number(1, 256), "processes", "SIP workers of each UDP socket, and of TCP."
@@ -224,14 +248,29 @@ def is_for_operators(field: attrs.Attribute[Any]) -> bool:
 
 
 def shipped_defaults(cfg: Path = CFG) -> dict[str, str]:
-    """The defaults and shared names that kamailio.cfg defines.
+    """The defaults and shared names that kamailio-settings.cfg defines.
 
     Args:
-        cfg: a kamailio.cfg with `#!trydef NAME value` and `#!define NAME value` lines.
+        cfg: the kamailio.cfg beside which it stands.
     """
-    found = re.findall(
-        r"^#!(?:try)?def(?:ine)?[ \t]+(\w+)[ \t]+(.+?)[ \t]*$", cfg.read_text(), re.M
-    )
+    return _defines(cfg.with_name("kamailio-settings.cfg"))
+
+
+def local_defines(cfg: Path = CFG) -> dict[str, str]:
+    """The settings that an operator's kamailio-local.cfg defines; {} where there is none.
+
+    Args:
+        cfg: the kamailio.cfg beside which it stands.
+    """
+    path = cfg.with_name("kamailio-local.cfg")
+    names = {define_of(field) for field in attrs.fields(Settings)}
+    found = _defines(path) if path.exists() else {}
+    return {name: value for name, value in found.items() if name in names}
+
+
+def _defines(path: Path) -> dict[str, str]:
+    lines = path.read_text(errors="replace")
+    found = re.findall(r"^#!(?:try)?def(?:ine)?[ \t]+(\w+)[ \t]+(.+?)[ \t]*$", lines, re.M)
     return {name: _unquoted(value) for name, value in found}
 
 
@@ -263,23 +302,44 @@ def read(get: Callable[[str], str | None]) -> Settings:
     Raises:
         SettingsError: naming every fault, with what would be right.
     """
+    return accept(*parse(get))
+
+
+def parse(get: Callable[[str], str | None]) -> tuple[dict[str, Any], list[str]]:
+    """Read all settings: the values of those that are right, and the faults of the others.
+
+    Args:
+        get: as for `read`.
+    """
     values: dict[str, Any] = {}
     faults: list[str] = []
     for field in attrs.fields(Settings):
         try:
             values[field.name] = _value(field, _unquoted(get(define_of(field)) or ""))
         except ValueError as error:
-            faults.append(f"{define_of(field)} {error}")
-    faults += _contradictions(values)
+            faults.append(_fault(define_of(field), str(error)))
+    return values, faults + _contradictions(values)
+
+
+def accept(values: Mapping[str, Any], faults: list[str]) -> Settings:
+    """The settings from their values.
+
+    Raises:
+        SettingsError: when there are faults.
+    """
     if faults:
         raise SettingsError(faults)
     return Settings(**values)
 
 
-def from_environment(environ: Mapping[str, str], cfg: Path = CFG) -> Settings:
-    """The settings that Kamailio will see when it is started with this environment."""
+def lookup(environ: Mapping[str, str], cfg: Path = CFG) -> Callable[[str], str | None]:
+    """What Kamailio will see as each setting when it is started with this environment."""
     defaults = shipped_defaults(cfg)
-    return read(lambda name: environ.get(name) or defaults.get(name))
+    return lambda name: environ.get(name) or defaults.get(name)
+
+
+def _fault(name: str, message: str) -> str:
+    return message if name in message.partition(" (it is ")[0] else f"{name} {message}"
 
 
 def _value(field: attrs.Attribute[Any], given: str) -> object:
@@ -291,7 +351,7 @@ def _value(field: attrs.Attribute[Any], given: str) -> object:
     try:
         return field.metadata["parse"](given)
     except ValueError as error:
-        shown = "" if field.name in ("dburl", "nonce_secret") else f" (it is {given!r})"
+        shown = "" if field.name in ("dburl", "server_secret") else f" (it is {given!r})"
         raise ValueError(f"{error}{shown}") from None
 
 

@@ -66,3 +66,21 @@ def reinvite(asking: Call, asked: Call, offer: str = "", reply: str = "") -> Mes
 def hang_up(leaving: Call, staying: Call) -> Message:
     """A BYE and its 200; the BYE as the other phone got it."""
     return exchange(leaving, staying, "BYE")
+
+
+def stop_ringing(incoming: IncomingRequest) -> Message:
+    """The CANCEL that comes to a ringing phone, which answers it and the INVITE."""
+    cancel = incoming.phone.expect_request("CANCEL", PATIENCE)
+    cancel.reply(200)
+    incoming.reply(487)
+    return cancel.message
+
+
+def wait_for_responses(phone: Phone, status: int, count: int, method: str = "INVITE") -> None:
+    """Wait until this many responses with a status have come, repeated ones included."""
+
+    def come() -> bool | None:
+        found = [m for way, m in phone.log if way == "<" and m.status == status]
+        return len([m for m in found if m.method == method]) >= count or None
+
+    phone.wait_until(come, PATIENCE, f"{count} times {status} to {method}")

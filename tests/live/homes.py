@@ -16,7 +16,8 @@ PRIVATE = "192.168.0.103"
 
 class Homes:
     """The phones' places: `phone("home", "1111")` is behind the NAT of that name, made when it is
-    first asked for. In every home the phone has the same private address, 192.168.0.103."""
+    first asked for. In every home the phone has the same private address, 192.168.0.103; another
+    one in the same home needs another."""
 
     def __init__(self, network: Network, server: Server) -> None:
         self.network, self.server = network, server
@@ -29,11 +30,12 @@ class Homes:
             self._nats[home] = self.network.nat(home)
         return self._nats[home]
 
-    def host(self, home: str) -> Namespace:
-        """The host of a home's phone."""
-        if home not in self._hosts:
-            self._hosts[home] = self.network.host_behind(self.nat(home), PRIVATE)
-        return self._hosts[home]
+    def host(self, home: str, address: str = PRIVATE) -> Namespace:
+        """The host with a private address in a home."""
+        place = f"{home} {address}"
+        if place not in self._hosts:
+            self._hosts[place] = self.network.host_behind(self.nat(home), address)
+        return self._hosts[place]
 
     def public_host(self, address: str, address6: str | None = None) -> Namespace:
         """A host with no NAT, made when it is first asked for."""
@@ -42,11 +44,13 @@ class Homes:
         return self._hosts[address]
 
     @contextmanager
-    def phone(self, home: str, user: str, transport: str = "udp") -> Iterator[Phone]:
+    def phone(
+        self, home: str, user: str, transport: str = "udp", address: str = PRIVATE
+    ) -> Iterator[Phone]:
         """A registered phone in a home; afterwards it has no binding, no socket and no hole in its
         NAT: what the server still repeats for it does not reach the phone of the next test."""
         try:
-            made = self.server.phone(self.host(home), user, transport)
+            made = self.server.phone(self.host(home, address), user, transport)
             with registered(self.server, made) as phone:
                 yield phone
         finally:

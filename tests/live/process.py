@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
 import threading
 from pathlib import Path
 
@@ -56,12 +58,18 @@ class Process:
             self._changed.wait_for(lambda: look() or self._silent, timeout)
             found = look()
         if found is None:
-            state = "is running" if self.running else f"ended with {self._popen.poll()}"
             raise AssertionError(
-                f"{self.command[0]} {state} and did not print {pattern!r} "
+                f"{self.command[0]} {self._state()} and did not print {pattern!r} "
                 f"within {timeout} s; it printed:\n{self.output}"
             )
         return found
+
+    def _state(self) -> str:
+        if self._silent:
+            # its output ends a moment before the process does
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(1)
+        return "is running" if self.running else f"ended with {self._popen.poll()}"
 
     def wait(self, timeout: float = 30) -> int:
         """Wait for it to end by itself; its exit status. Raises subprocess.TimeoutExpired."""

@@ -105,7 +105,9 @@ def test_a_request_without_credentials_is_challenged_for_the_domain_in_from(
     response = ask(phone, method, uri, to=to, sender=f"{aor};tag=1")
     assert response.status == status
     challenge = challenge_of(response)
-    assert re.fullmatch(rf'Digest realm="{domain}", nonce="[^"]+", qop="auth"', challenge)
+    assert re.fullmatch(
+        rf'Digest realm="{domain}", nonce="[^"]+", qop="auth"(, algorithm=MD5)?', challenge
+    )  # Kamailio 6.0 names the algorithm
 
 
 @pytest.mark.parametrize("domain", [DOMAIN, OTHER_DOMAIN])
@@ -189,8 +191,8 @@ def test_after_a_restart_a_phone_goes_on_without_asking_for_its_password(
     assert register(phone, answer(refused, "1111", password)).status == 200
 
 
-def test_the_nonce_secret_is_kept_for_the_server_alone(server: Server) -> None:
-    secret = server.run_dir / "nonce-secret"
+def test_the_server_secret_is_kept_for_the_server_alone(server: Server) -> None:
+    secret = server.run_dir / "server-secret"
     kept = secret.read_text()
     assert secret.stat().st_mode & 0o077 == 0
     server.restart()
@@ -228,9 +230,7 @@ def _all_bindings(server: Server) -> str:
 
 def test_no_password_calls_in_the_name_of_somebody_else(phone: Phone, callee: Phone) -> None:
     parts = {"sender": f"<sip:2222@{DOMAIN}>;tag=1"}
-    given = answer(
-        ask(phone, "MESSAGE", callee.aor, **parts), "1111", "secret of 1111", callee.aor
-    )
+    given = answer(ask(phone, "MESSAGE", callee.aor, **parts), "1111", "secret of 1111", callee.aor)
     assert ask(phone, "MESSAGE", callee.aor, given, **parts).status == 403
     assert not callee.has_request("MESSAGE")
 
@@ -274,15 +274,12 @@ def test_whoever_claims_one_of_our_domains_needs_credentials(
 
 
 @pytest.mark.parametrize("sender", [f"sip:1111@{DOMAIN.upper()}", f"sip:1111@{DOMAIN}:59999"])
-def test_a_phone_may_write_its_domain_in_any_way(
-    phone: Phone, callee: Phone, sender: str
-) -> None:
+def test_a_phone_may_write_its_domain_in_any_way(phone: Phone, callee: Phone, sender: str) -> None:
     parts = {"sender": f"<{sender}>;tag=1"}
-    given = answer(
-        ask(phone, "MESSAGE", callee.aor, **parts), "1111", "secret of 1111", callee.aor
-    )
+    given = answer(ask(phone, "MESSAGE", callee.aor, **parts), "1111", "secret of 1111", callee.aor)
     fields = [("Proxy-Authorization", given)]
-    sent = phone.start(phone.make_request("MESSAGE", callee.aor, fields=fields, **parts))
+    request = phone.make_request("MESSAGE", callee.aor, fields=fields, sender=parts["sender"])
+    sent = phone.start(request)
     callee.expect_request("MESSAGE").reply(200)
     assert sent.wait_for(200)
 
@@ -319,21 +316,19 @@ def test_a_preloaded_route_relays_nothing_for_a_stranger(phone: Phone, loopback:
     assert not victim.has_request("MESSAGE")
 
 
-@pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+@pytest.mark.parametrize("hops", [["server"], ["server", "victim"], ["victim"]], ids="+".join)
 def test_a_stranger_cannot_relay_by_feigning_a_dialog(
-    phone: Phone, loopback: Namespace, method: str
+    phone: Phone, loopback: Namespace, hops: list[str]
 ) -> None:
     victim = Phone(loopback, "victim", FOREIGN, None, phone.server, local=("127.0.0.1", 0))
     uri = f"sip:victim@127.0.0.1:{victim.local[1]}"
-    for hops in ([phone.server], [phone.server, victim.local], [victim.local]):
-        fields = [("Route", f"<sip:{host_port(hop)};lr>") for hop in hops]
-        to = f"<{uri}>;tag=2"
-        request = phone.make_request(method, uri, fields=fields, sender=THEIRS, to=to)
-        phone.transmit(request, along=phone.make_request(method, uri))
-        print(request)
-    import time; time.sleep(1)
-    print(victim.traffic(), phone.traffic())
-    assert not victim.has_request(method)
+    places = {"server": phone.server, "victim": victim.local}
+    fields = [("Route", f"<sip:{host_port(places[hop])};lr>") for hop in hops]
+    request = phone.make_request("MESSAGE", uri, fields=fields, sender=THEIRS, to=f"<{uri}>;tag=2")
+    phone.transmit(request, along=phone.make_request("MESSAGE", uri))
+    eventually(lambda: phone.log[1:] or victim.log, "answer or relayed request")
+    assert not victim.log
+    assert phone.receive().status in (403, 481)
 
 
 def test_a_stranger_reaches_our_users_without_credentials(phone: Phone, callee: Phone) -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from .call import Call, IncomingRequest
-from .conversation import PATIENCE, answer, connect, exchange, hang_up, reinvite, ring
-from .homes import Homes, alias, public_address, two_homes
+from .call import Call
+from .conversation import (
+    PATIENCE,
+    answer,
+    connect,
+    exchange,
+    hang_up,
+    reinvite,
+    ring,
+    stop_ringing,
+    wait_for_responses,
+)
+from .homes import Homes, alias, public_address, registered, two_homes
 from .message import Message
 from .network import SERVER
 from .phone import Phone
-
-RECORD_ROUTE = f"<sip:{SERVER};lr;nat=yes>"
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +42,6 @@ def alice(homes: Homes) -> Iterator[Phone]:
 def bob(homes: Homes) -> Iterator[Phone]:
     """Bob's phone in the office."""
     with homes.phone("office", "2222") as phone:
-        yield phone
-
-
-@pytest.fixture
-def mobile(homes: Homes, bob: Phone) -> Iterator[Phone]:
-    """Bob's second phone, elsewhere."""
-    with homes.phone("hotel", bob.user) as phone:
         yield phone
 
 
@@ -74,13 +77,40 @@ def test_each_phone_learns_the_public_address_of_the_other(
         assert alias(call.wait_for(status)) == public_address(callee)
 
 
-def test_the_way_back_is_recorded_with_the_mark_that_a_nat_is_on_it(
-    alice: Phone, bob: Phone
+@pytest.mark.parametrize(
+    ("caller_at", "callee_at", "marked"),
+    [
+        ("home", "office", True),
+        ("home", "203.0.113.51", True),
+        ("203.0.113.50", "office", True),
+        ("203.0.113.50", "203.0.113.51", False),
+    ],
+)
+def test_the_recorded_route_is_marked_and_contacts_have_an_alias_where_a_nat_is(
+    homes: Homes, caller_at: str, callee_at: str, marked: bool
 ) -> None:
-    call, incoming = ring(alice, bob)
-    answer(call, incoming)
-    assert incoming.message.all("Record-Route") == [RECORD_ROUTE]
-    assert call.wait_for(200).all("Record-Route") == [RECORD_ROUTE]
+    with phone_at(homes, caller_at, "1111") as caller, phone_at(homes, callee_at, "2222") as callee:
+        call, incoming = ring(caller, callee)
+        ends = answer(call, incoming)
+        ok = call.wait_for(200)
+        recorded = [m.all("Record-Route") for m in (incoming.message, ok)]
+        assert recorded[0] == recorded[1]
+        parameters = {
+            re.sub("=[0-9a-f]{18}$", "", item) for item in recorded[0][0][1:-1].split(";")
+        }
+        assert parameters == {f"sip:{SERVER}", "lr", "seal"} | ({"nat=yes"} if marked else set())
+        assert (incoming.message["Contact"] == caller.contact) == (caller_at != "home")
+        assert (ok["Contact"] == callee.contact) == (callee_at != "office")
+        reinvite(*ends[::-1])
+        hang_up(*ends)
+
+
+def test_two_phones_behind_one_nat_call_each_other(homes: Homes, alice: Phone) -> None:
+    with homes.phone("home", "2222", address="192.168.0.104") as neighbour:
+        ends = connect(alice, neighbour)
+        for asking, asked in (ends, ends[::-1]):
+            reinvite(asking, asked)
+        hang_up(*ends[::-1])
 
 
 def test_the_callee_does_not_see_the_credentials_of_the_caller(alice: Phone, bob: Phone) -> None:
@@ -115,12 +145,41 @@ def test_a_cancelled_call_stops_ringing(alice: Phone, bob: Phone) -> None:
     assert bob.expect_request("ACK", PATIENCE).message.branch == incoming.message.branch
 
 
+def test_a_call_cancelled_before_its_phone_rings_is_stopped_when_it_does(
+    alice: Phone, bob: Phone
+) -> None:
+    """RFC 3261 9.1: a CANCEL must wait for a provisional response."""
+    call = alice.invite(bob.aor)
+    incoming = bob.expect_request("INVITE", PATIENCE)
+    call.cancel().wait_for(200, PATIENCE)
+    assert not bob.has_request("CANCEL")
+    incoming.reply(180)
+    stop_ringing(incoming)
+    call.wait_for(487, PATIENCE)
+
+
+def test_a_call_answered_in_the_moment_it_is_cancelled_is_there_to_be_ended(
+    alice: Phone, bob: Phone
+) -> None:
+    call, incoming = ring(alice, bob)
+    call.cancel().wait_for(200, PATIENCE)
+    bob.expect_request("CANCEL", PATIENCE).reply(200)
+    hang_up(*answer(call, incoming))
+
+
 @pytest.mark.parametrize("status", [486, 488, 603])
 def test_the_caller_hears_why_the_call_is_refused(alice: Phone, bob: Phone, status: int) -> None:
     call, incoming = ring(alice, bob)
     incoming.reply(status)
     call.wait_for(status, PATIENCE)
     assert bob.expect_request("ACK", PATIENCE).message.branch == incoming.message.branch
+
+
+def test_a_redirection_is_passed_on_as_it_is(alice: Phone, bob: Phone) -> None:
+    call, incoming = ring(alice, bob)
+    elsewhere = "<sip:2222@192.168.0.77:5070>"
+    incoming.reply(302, headers={"Contact": elsewhere})
+    assert call.wait_for(302, PATIENCE)["Contact"] == elsewhere
 
 
 def test_a_call_that_nobody_answers_ends_with_408_and_stops_ringing() -> None:
@@ -134,71 +193,34 @@ def test_a_call_that_nobody_answers_ends_with_408_and_stops_ringing() -> None:
         call.wait_for(408, PATIENCE)
 
 
-@pytest.mark.parametrize("quicker", ["office", "hotel"])
-def test_all_phones_of_a_user_ring_and_the_first_to_answer_has_the_call(
-    alice: Phone, bob: Phone, mobile: Phone, quicker: str
-) -> None:
-    quick, slow = (bob, mobile) if quicker == "office" else (mobile, bob)
-    call, (ringing, answering) = ring_both(alice, slow, quick)
-    ends = answer(call, answering)
-    stop_ringing(ringing)
-    slow.expect_request("ACK", PATIENCE)
-    assert alias(call.wait_for(200)) == public_address(quick)
-    hang_up(*ends)
-    assert not slow.has_request("BYE")
-
-
-@pytest.mark.parametrize("busy_phone", ["office", "hotel"])
-def test_a_call_goes_on_at_one_phone_while_the_other_is_busy(
-    alice: Phone, bob: Phone, mobile: Phone, busy_phone: str
-) -> None:
-    busy, free = (bob, mobile) if busy_phone == "office" else (mobile, bob)
-    call, (refusing, answering) = ring_both(alice, busy, free)
-    refusing.reply(486)
-    busy.expect_request("ACK", PATIENCE)
-    hang_up(*answer(call, answering))
-
-
-@pytest.mark.parametrize(
-    ("answers", "told"), [((486, 486), 486), ((500, 486), 486), ((486, 500), 486)]
-)
-def test_the_caller_hears_one_reason_when_all_phones_refuse(
-    alice: Phone, bob: Phone, mobile: Phone, answers: tuple[int, int], told: int
-) -> None:
-    call, incoming = ring_both(alice, bob, mobile)
-    for request, status in zip(incoming, answers, strict=True):
-        request.reply(status)
-        request.phone.expect_request("ACK", PATIENCE)
-    call.wait_for(told, PATIENCE)
-
-
-def test_a_user_who_declines_on_one_phone_stops_the_others(
-    alice: Phone, bob: Phone, mobile: Phone
-) -> None:
-    """RFC 3261 16.7, step 5: a 6xx is the user's answer, not the phone's."""
-    call, (declining, ringing) = ring_both(alice, bob, mobile)
-    declining.reply(603)
-    stop_ringing(ringing)
-    call.wait_for(603, PATIENCE)
-
-
-def test_a_cancel_stops_all_phones_that_ring(alice: Phone, bob: Phone, mobile: Phone) -> None:
-    call, ringing = ring_both(alice, bob, mobile)
-    call.cancel().wait_for(200, PATIENCE)
-    for request in ringing:
-        stop_ringing(request)
-    call.wait_for(487, PATIENCE)
+def test_a_call_to_a_phone_that_cannot_be_reached_ends_with_408() -> None:
+    with (
+        two_homes({"FR_TIMER": "1000"}) as homes,
+        homes.phone("home", "1111") as alice,
+        homes.phone("office", "2222") as bob,
+    ):
+        homes.nat("office").rebind()
+        alice.invite(bob.aor).wait_for(408, PATIENCE)
+        assert not bob.has_request("INVITE")
 
 
 def test_a_repeated_invite_rings_once_and_is_answered_as_before(alice: Phone, bob: Phone) -> None:
     call, incoming = ring(alice, bob)
     for repeats in (1, 2):
         alice.send_raw(bytes(call.invite.request))
-        wait_for_count(alice, 180, 1 + repeats)
+        wait_for_responses(alice, 180, 1 + repeats)
     answer(call, incoming)
     assert not bob.has_request("INVITE")
     received = [m for way, m in bob.log if way == "<" and m.method == "INVITE"]
     assert len(received) == 1, "the server repeats nothing that has been answered"
+
+
+def test_a_repeated_invite_is_not_routed_anew(alice: Phone, bob: Phone) -> None:
+    call, incoming = ring(alice, bob)
+    bob.unregister()
+    alice.send_raw(bytes(call.invite.request))
+    wait_for_responses(alice, 180, 2)
+    answer(call, incoming)
 
 
 def test_a_200_is_passed_on_until_its_ack_comes(alice: Phone, bob: Phone) -> None:
@@ -206,7 +228,7 @@ def test_a_200_is_passed_on_until_its_ack_comes(alice: Phone, bob: Phone) -> Non
     ok = incoming.reply(200)
     for repeats in (1, 2):
         bob.transmit_response(ok, incoming.message)
-        wait_for_count(alice, 200, 1 + repeats)
+        wait_for_responses(alice, 200, 1 + repeats)
     call.wait_for(200)
     call.ack()
     bob.expect_request("ACK", PATIENCE)
@@ -218,20 +240,41 @@ def test_a_repeated_bye_is_answered_and_not_repeated_to_the_phone(alice: Phone, 
     bob.expect_request("BYE", PATIENCE).reply(200)
     bye.wait_for(200, PATIENCE)
     alice.send_raw(bytes(bye.request))
-    wait_for_count(alice, 200, 2, method="BYE")
+    wait_for_responses(alice, 200, 2, method="BYE")
     received = [m for way, m in bob.log if way == "<" and m.method == "BYE"]
     assert len(received) == 1
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_phone_whose_nat_forgot_it_during_a_call_is_reached_again_after_its_reinvite(
-    homes: Homes, alice: Phone, bob: Phone
+    homes: Homes, alice: Phone, transport: str
 ) -> None:
-    ends = connect(alice, bob)
-    old = public_address(bob)
-    homes.nat("office").rebind()
-    got = reinvite(*ends[::-1])
-    assert alias(got) == public_address(bob) != old
-    hang_up(*ends)
+    with homes.phone("office", "2222", transport) as bob:
+        ends = connect(alice, bob)
+        old = public_address(bob)
+        homes.nat("office").rebind()
+        if transport == "tcp":
+            bob.reconnect()
+        got = reinvite(*ends[::-1])
+        assert alias(got) == public_address(bob) != old
+        hang_up(*ends)
+
+
+@pytest.mark.parametrize("guess", ["the public address", "phone.invalid"])
+@pytest.mark.parametrize("direction", ["to the phone", "from the phone"])
+def test_a_phone_that_gives_a_wrong_public_address_is_reached_all_through_a_call(
+    homes: Homes, alice: Phone, direction: str, guess: str
+) -> None:
+    """Its NAT has given it another port than it believes, so that only the alias leads there."""
+    host = homes.nat("office").public if guess == "the public address" else guess
+    contact = f"<sip:2222@{host}:5060>"
+    made = homes.server.phone(homes.host("office"), "2222", contact=contact)
+    with registered(homes.server, made) as phone:
+        ends = connect(*((alice, phone) if direction == "to the phone" else (phone, alice)))
+        for _ in range(2):
+            for asking, asked in (ends, ends[::-1]):
+                reinvite(asking, asked)
+        hang_up(*(ends if direction == "to the phone" else ends[::-1]))
 
 
 @pytest.mark.parametrize("method", ["INFO", "REFER", "NOTIFY", "MESSAGE", "UPDATE", "OPTIONS"])
@@ -258,39 +301,21 @@ def test_requests_of_a_call_that_still_rings_reach_the_callee(
     answer(call, incoming)
 
 
+@contextmanager
+def phone_at(homes: Homes, place: str, user: str) -> Iterator[Phone]:
+    """A registered phone in a home, or at a public address."""
+    if not place[0].isdigit():
+        with homes.phone(place, user) as phone:
+            yield phone
+        return
+    made = homes.server.phone(homes.public_host(place), user)
+    with registered(homes.server, made) as phone:
+        yield phone
+
+
 def ack_again(call: Call, field: tuple[str, str]) -> Message:
     """The ACK of a call with one more field and another branch."""
     ack = call.invite.ack
     assert ack is not None
     fields = [(name, f"{value}again" if name == "Via" else value) for name, value in ack.fields]
     return Message(ack.start_line, [*fields, field])
-
-
-def ring_both(
-    caller: Phone, first: Phone, second: Phone
-) -> tuple[Call, tuple[IncomingRequest, IncomingRequest]]:
-    """A call that has come to both phones of a user, who let it ring."""
-    call = caller.invite(first.aor)
-    incoming = tuple(phone.expect_request("INVITE", PATIENCE) for phone in (first, second))
-    for request in incoming:
-        request.reply(180)
-    wait_for_count(caller, 180, 2)
-    return call, (incoming[0], incoming[1])
-
-
-def stop_ringing(incoming: IncomingRequest) -> Message:
-    """The CANCEL that comes to a ringing phone, which answers it and the INVITE."""
-    cancel = incoming.phone.expect_request("CANCEL", PATIENCE)
-    cancel.reply(200)
-    incoming.reply(487)
-    return cancel.message
-
-
-def wait_for_count(phone: Phone, status: int, count: int, method: str = "INVITE") -> None:
-    """Wait until this many responses with a status have come, repeated ones included."""
-
-    def come() -> bool | None:
-        found = [m for way, m in phone.log if way == "<" and m.status == status]
-        return len([m for m in found if m.method == method]) >= count or None
-
-    phone.wait_until(come, PATIENCE, f"{count} times {status} to {method}")

@@ -164,6 +164,12 @@ def test_a_call_that_never_begins_leaves_no_media_session(
     assert_forgotten(relay, call)
 
 
+def test_a_call_that_cannot_be_sent_leaves_no_media_session(alice: Phone, relay: RtpEngine) -> None:
+    call = alice.invite("sip:carol@nowhere.invalid", RtpStream(alice.host).sdp())
+    call.wait_for(478, PATIENCE)
+    assert_forgotten(relay, call)
+
+
 @pytest.mark.parametrize("port", ["the same port", "another port"])
 @pytest.mark.parametrize("asking", ["caller", "callee"])
 def test_media_go_on_when_a_new_offer_is_refused(
@@ -286,17 +292,20 @@ def test_media_pass_a_server_that_is_behind_nat_itself() -> None:
             assert {voice.remote[0] for voice in voices if voice.remote} == {SERVER}
             assert_they_hear_each_other(*voices)
             for phone in (alice, bob):
-                assert not [m for way, m in phone.log if way == "<" and BEHIND_NAT in str(m)]
+                assert not [m for way, m in phone.log if way == "<" and BEHIND_NAT in m.body]
             hang_up(*ends)
 
 
-def test_calls_go_on_when_the_relay_is_dead_and_the_log_says_so() -> None:
+@pytest.mark.parametrize("relay_ends", ["before the start", "while it serves"])
+def test_calls_go_on_without_the_relay_and_the_log_says_so(relay_ends: str) -> None:
     with (
         homes_with_relay() as (homes, relay),
         homes.phone("home", "1111") as alice,
         homes.phone("office", "2222") as bob,
     ):
         relay.stop()
+        if relay_ends == "before the start":
+            homes.server.restart()
         mark = homes.server.mark()
         offer, reply = RtpStream(alice.host).sdp(), RtpStream(bob.host).sdp()
         call, incoming = ring(alice, bob, offer)

@@ -102,8 +102,17 @@ def test_a_cancel_of_nothing_is_answered_with_481(alice: Phone, bob: Phone) -> N
     alice.request("CANCEL", bob.aor).wait_for(481, PATIENCE)
 
 
-def test_a_call_to_a_place_that_does_not_exist_ends_at_once(alice: Phone) -> None:
-    assert 400 <= alice.invite("sip:carol@nowhere.invalid").invite.final(PATIENCE).status < 600
+@pytest.mark.parametrize(
+    ("place", "status"), [("nowhere.invalid", 478), ("198.51.100.7", 500), ("[2001:db8::7]", 500)]
+)
+def test_a_call_to_a_place_that_cannot_be_reached_has_one_answer_at_once(
+    alice: Phone, place: str, status: int
+) -> None:
+    call = alice.invite(f"sip:carol@{place}")
+    call.wait_for(status, PATIENCE)
+    alice.request("OPTIONS", f"sip:{SERVER}").wait_for(200, PATIENCE)
+    answers = [m.status for way, m in alice.log if way == "<" and m["Call-ID"] == call.call_id]
+    assert answers == [407, 100, status]
 
 
 # OPTIONS

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 import pytest
 
 from .conversation import PATIENCE, answer, connect, exchange, hang_up, reinvite, ring
-from .homes import Homes, alias, public_address, registered, two_homes
+from .homes import PRIVATE, Homes, alias, public_address, registered, two_homes
 from .message import Message, host_port, uri_address
 from .network import SERVER, SERVER6, Namespace, Network
+from .patience import eventually
 from .phone import Phone
 from .server import Server
 
 TRANSPORTS = ("udp", "tcp", "tls")
 BEHIND_NAT = "10.0.0.10"
 INSIDE = "10.10.0.10"
+PEER = "203.0.113.60"
 INNER_PHONE = "10.10.0.20"
 ALICE6, BOB6 = "2001:db8:113::50", "2001:db8:113::51"
 
@@ -59,10 +61,39 @@ def test_both_sides_of_the_server_are_recorded_when_the_transport_changes(homes:
         assert "transport=tls" in towards_alice
 
 
-def test_a_call_to_a_phone_whose_connection_is_gone_does_not_ring_for_ever(homes: Homes) -> None:
-    with homes.phone("home", "1111") as alice, homes.phone("office", "2222", "tcp") as bob:
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_phone_whose_connection_is_gone_is_offline(homes: Homes, transport: str) -> None:
+    with homes.phone("home", "1111") as alice, homes.phone("office", "2222", transport) as bob:
         bob.close()
-        assert alice.invite(bob.aor).invite.final(PATIENCE).status in (408, 477, 480)
+        eventually(lambda: alice.invite(bob.aor).invite.final(PATIENCE).status == 480, "answer 480")
+
+
+def test_after_a_restart_a_phone_whose_connection_ended_with_it_is_offline() -> None:
+    """Its binding is kept, and nothing but its own connection leads to it."""
+    with (
+        two_homes() as homes,
+        homes.phone("home", "1111") as alice,
+        homes.phone("office", "2222", "tcp") as bob,
+    ):
+        homes.server.restart()
+        assert homes.server.bindings(bob.user)
+        call = alice.invite(bob.aor)
+        call.wait_for(480, PATIENCE)
+        alice.request("OPTIONS", f"sip:{SERVER}").wait_for(200, PATIENCE)
+        answers = [message for message in received(alice) if message["Call-ID"] == call.call_id]
+        assert [message.status for message in answers] == [407, 100, 480]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_bye_to_a_phone_whose_connection_is_gone_is_answered_at_once(
+    homes: Homes, transport: str
+) -> None:
+    """A new connection to it would not pass its NAT: waiting for one holds up the other phone."""
+    with homes.phone("home", "1111") as alice, homes.phone("office", "2222", transport) as bob:
+        call, _ = connect(alice, bob)
+        bob.close()
+        eventually(lambda: not homes.server.bindings("2222"), "end of the binding")
+        call.bye().wait_for(477, 5)
 
 
 # Address families
@@ -140,7 +171,9 @@ def test_phones_call_each_other_through_a_server_that_is_behind_nat(
             reinvite(asking, asked)
         hang_up(*(ends if first_to_leave == "caller" else ends[::-1]))
         for phone in (alice, bob):
-            assert not [message for message in received(phone) if BEHIND_NAT in str(message)]
+            assert [
+                routing(message) for message in received(phone) if BEHIND_NAT in routing(message)
+            ] == []
 
 
 def test_a_server_behind_nat_names_its_public_address_in_via_and_record_route(
@@ -153,6 +186,36 @@ def test_a_server_behind_nat_names_its_public_address_in_via_and_record_route(
         assert uri_address(recorded.strip("<>"))[0] == SERVER
         ping = bob.wait_for_pings(1)[0]
         assert sent_by(ping) == SERVER
+
+
+def test_a_server_behind_nat_may_be_known_by_a_name() -> None:
+    """ "localhost" is the one name that a host of the test network can look up."""
+    with Network() as network:
+        host = network.server_behind_nat(BEHIND_NAT)
+        server = Server(host, settings={"ADVERTISE": "localhost"})
+        homes = Homes(network, server)
+        alice, bob = (
+            server.phone(homes.host(home), user, server=(SERVER, 5060))
+            for home, user in (("home", "1111"), ("office", "2222"))
+        )
+        with registered(server, alice), registered(server, bob):
+            call, incoming = ring(alice, bob)
+            assert sent_by(incoming.message) == "localhost"
+            ends = answer(call, incoming)
+            for asking, asked in (ends, ends[::-1]):
+                reinvite(asking, asked)
+            hang_up(*ends)
+
+
+def test_a_phone_elsewhere_may_have_the_private_address_of_the_server() -> None:
+    with Network() as network:
+        server = Server(network.server_behind_nat(PRIVATE), settings={"ADVERTISE": SERVER})
+        homes = Homes(network, server)
+        with homes.phone("home", "1111") as alice, homes.phone("office", "2222") as bob:
+            ends = connect(alice, bob)
+            for asking, asked in (ends, ends[::-1]):
+                reinvite(asking, asked)
+            hang_up(*ends)
 
 
 # The server between a private network and the internet
@@ -208,9 +271,28 @@ def test_each_side_of_the_server_is_recorded_for_the_phone_that_can_reach_it(
         assert sides == [callee.server[0], caller.server[0]]
 
 
+@pytest.mark.parametrize("first_to_leave", ["caller", "callee"])
+def test_a_phone_in_the_private_network_calls_somebody_who_is_not_registered_here(
+    border: Homes, insider: Phone, first_to_leave: str
+) -> None:
+    """No binding says which of our sockets leads there: the kernel's routes do."""
+    carol = Phone(border.public_host(PEER), "carol", PEER, None)
+    call, incoming = ring(insider, carol)
+    assert (incoming.message.source, sent_by(incoming.message)) == ((SERVER, 5060), SERVER)
+    ends = answer(call, incoming)
+    hang_up(*(ends if first_to_leave == "caller" else ends[::-1]))
+    carol.close()
+
+
 def received(phone: Phone) -> list[Message]:
     """All that came to a phone."""
     return [message for direction, message in phone.log if direction == "<"]
+
+
+def routing(message: Message) -> str:
+    """What a message says of addresses. Its Call-ID is only a name: nathelper puts the address of
+    the server's own socket into that of a ping."""
+    return "\n".join(value for name, value in message.fields if name != "Call-ID")
 
 
 def sent_by(request: Message) -> str:
