@@ -12,6 +12,7 @@ from ksr_stub.text import from_python
 from ksr_stub.world import Call, LogLine, Sent
 
 _PARAMETER = re.compile(r';\s*([^=;,<>"\s]+)(?:\s*=\s*("(?:\\.|[^"\\])*"|[^;,>\s]*))?')
+_NAME_ADDR = re.compile(r'\s*(?:"(?:\\.|[^"\\])*"|[^"<;]*)\s*<[^>]*>')
 
 
 @attrs.frozen(eq=False)
@@ -155,8 +156,9 @@ class Result:
 
 def parameter(value: str, name: str) -> str | None:
     """A parameter of a header's value after its URI, without quotes; '' without a value."""
-    tail = value.rpartition(">")[2] if ">" in value else value
-    for key, text in _PARAMETER.findall(tail if tail.startswith(";") else f";{tail}"):
+    uri = _NAME_ADDR.match(value)
+    tail = value[uri.end() :] if uri else value[value.find(";") :] if ";" in value else ""
+    for key, text in _PARAMETER.findall(tail):
         if key.lower() == name.lower():
             return str(text).strip('"')
     return None
