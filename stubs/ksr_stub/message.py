@@ -67,7 +67,9 @@ def header_key(name: str) -> str:
 
 @attrs.frozen
 class Header:
-    """A header field: `name` as written, `body` trimmed (folds stay), and its place."""
+    """A header field: `name` as written, `body` without leading white space, and its place.
+
+    Folds and trailing white space stay in the body, as Kamailio leaves them."""
 
     name: str
     body: str
@@ -256,7 +258,8 @@ def _parse_headers(message: SipMessage) -> None:
         if not colon or not re.fullmatch(r"[A-Za-z0-9\-.!%*_+`'~]+[ \t]*", name):
             raise ParseError(f"bad header {name[:30]!r}")
         body_start = position + len(name) + 1 + len(raw) - len(raw.lstrip(" \t\r\n"))
-        message.headers.append(Header(name, raw.strip(" \t\r\n"), position, end, body_start))
+        body = raw.removesuffix("\n").removesuffix("\r").lstrip(" \t\r\n")
+        message.headers.append(Header(name, body, position, end, body_start))
         position = end
     if position >= len(buf):
         raise ParseError("no end of headers")
