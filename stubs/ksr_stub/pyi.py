@@ -10,7 +10,7 @@ import keyword
 import sys
 from pathlib import Path
 
-from ksr_stub import signatures
+from ksr_stub import never_null, signatures
 from ksr_stub.signatures import Signature
 
 HOME = Path(__file__).parents[1] / "KSR"
@@ -23,16 +23,9 @@ _KINDS = {"STR": "str", "INT": "int", "LONG": "int"}
 # A NONE function returns 0 on 5.6; None makes a type checker object to any use of it.
 _RETURNS = {"INT": "ReturnCode", "BOOL": "bool", "NONE": "None", "XVAL": "str | int | None"}
 
-_INTEGERS = (
-    "$bs $cl $mf $mi $ml $rs $sp $Rp $RAp $Ts $branch(count) $T_branch_idx $T_reply_code"
-    " $hdrc(Contact) $hdrc(Via)"
-)
-# There in every message that has passed sanity_check.
-_STRINGS = "$si $su $Ri $RAi $rm $proto $pr $prid $mb $ru $ci $fu $tu $sut"
 
-
-def _literal(variables: str) -> str:
-    return f"Literal[{', '.join(map(repr, variables.split()))}]"
+def _literal(variables: frozenset[str]) -> str:
+    return f"Literal[{', '.join(map(repr, sorted(variables)))}]"
 
 
 # (namespace, function): its lines after `def name`, more than one for an overloaded function.
@@ -40,8 +33,8 @@ def _literal(variables: str) -> str:
 # of the variables they are for.
 BETTER: dict[tuple[str, str], list[str]] = {
     ("pv", "get"): [
-        f"(pv: {_literal(_INTEGERS)}, /) -> int: ...",
-        f"(pv: {_literal(_STRINGS)}, /) -> str: ...",
+        f"(pv: {_literal(never_null.INTEGERS)}, /) -> int: ...",
+        f"(pv: {_literal(never_null.STRINGS)}, /) -> str: ...",
         "(pv: str, /) -> Any: ...",
     ],
     ("pv", "gete"): ["(pv: str, /) -> str: ..."],
