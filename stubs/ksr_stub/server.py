@@ -14,6 +14,8 @@ from ksr_stub.world import REPLY, REQUEST, Sent, World
 BEFORE_REQUEST: list[Callable[[World, SipMessage], bool]] = []
 BEFORE_REPLY: list[Callable[[World, SipMessage], bool]] = []
 AFTER_REQUEST: list[Callable[[World, SipMessage], None]] = []
+# Modules that take what is no SIP: data, source, protocol, socket, connection.
+NON_SIP: list[Callable[[World, bytes, Address, str, Socket, int], bool]] = []
 
 
 _PHONE = Address("203.0.113.7", 5060)
@@ -40,6 +42,8 @@ def receive(
     load_models()
     before = len(world.sent)
     here = socket or _socket(world, proto, source)
+    if any(take(world, data, source, proto, here, connection) for take in NON_SIP):
+        return world.sent[before:]
     try:
         received = message.parse(data, source, here)
         received.proto, received.connection = proto, connection
