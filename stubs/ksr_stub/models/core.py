@@ -81,7 +81,7 @@ def is_method(world: World, names: str) -> bool:
     known = methods.number(method) != methods.OTHER
     if "|" not in names or not known:
         return bool(names) and method.upper() == names.upper()
-    wanted = [name.strip(" \t").upper() for name in names.split("|")]
+    wanted = [name.strip(" \t").upper() for name in names.removesuffix("|").split("|")]
     if any(name not in methods.NUMBERS for name in wanted):
         world.say(-1, f"core: unknown method in list [{names}]")
         return False
@@ -269,8 +269,8 @@ def sethost(world: World, host: str) -> bool:
 
 @model("")
 def setdsturi(world: World, text: str) -> bool:
-    """Set the destination URI, whatever the text is."""
-    world.msg.dst_uri = text
+    """Set the destination URI, whatever the text is; '' resets it."""
+    world.msg.dst_uri = text or None
     return True
 
 

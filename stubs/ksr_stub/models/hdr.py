@@ -8,7 +8,7 @@ from ksr_stub.message import Header, SipMessage, header_key
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
-_NAME = re.compile(r"[A-Za-z0-9\-._+~]+")
+NAME = re.compile(r"[A-Za-z0-9\-._+~]+")
 _MAX_NAME = 124
 _NAMES = """
     accept accept-contact accept-language allow allow-events authorization call-id call-info
@@ -19,7 +19,7 @@ _NAMES = """
     request-disposition require retry-after route server session-expires sip-if-match subject
     subscription-state supported to unsupported user-agent via www-authenticate
 """
-_KNOWN = frozenset(_NAMES.split())
+KNOWN = frozenset(_NAMES.split())
 
 
 def valid_name(world: World, name: str) -> bool:
@@ -27,17 +27,19 @@ def valid_name(world: World, name: str) -> bool:
     if len(name) > _MAX_NAME:
         world.say(-1, f"core: header name too long: {len(name)}")
         return False
-    if re.fullmatch(_NAME.pattern + r"[ \t]*", name) is None:
+    if re.fullmatch(NAME.pattern + r"[ \t]*(:.*)?", name, re.DOTALL) is None:
         world.say(-1, f"core: error parsing header name [{name}]")
         return False
     return True
 
 
 def named(message: SipMessage, name: str) -> list[Header]:
-    """The header fields of a name, of its compact form too."""
-    if header_key(name) not in _KNOWN and name != name.rstrip(" \t"):
+    """The header fields of a name, of its compact form too; what follows a colon does not count
+    for names that Kamailio knows, for others no header is called so."""
+    key = header_key(name.partition(":")[0])
+    if key not in KNOWN and key != name.lower():
         return []
-    return list(message.all(header_key(name)))
+    return list(message.all(key))
 
 
 @model("hdr")
@@ -62,7 +64,7 @@ def append_after(world: World, text: str, name: str) -> int:
     """
     if not valid_name(world, name):
         return -1
-    found = named(world.msg, name.rstrip(" \t"))
+    found = named(world.msg, name.partition(":")[0].rstrip(" \t"))
     world.msg.insert(found[0].end if found else world.msg.headers_end, text)
     return 1
 
@@ -75,7 +77,7 @@ def insert_before(world: World, text: str, name: str) -> int:
     """
     if not valid_name(world, name):
         return -1
-    found = named(world.msg, name.rstrip(" \t"))
+    found = named(world.msg, name.partition(":")[0].rstrip(" \t"))
     world.msg.insert(found[0].start if found else world.msg.first_line_end, text)
     return 1
 
@@ -119,13 +121,13 @@ def append_to_reply(world: World, text: str) -> int:
 
 
 def _body(world: World, name: str, index: int, default: str | None) -> str | None:
-    start = _NAME.match(name)
+    start = NAME.match(name)
     if start is None:
         world.say(-1, f"core: error parsing header name [{name}]")
         return default
     key = header_key(start[0])
     found = [one for one in world.msg.headers if one.key == key]
-    if key not in _KNOWN and start[0] != name.rstrip(" \t\r\n"):
+    if key not in KNOWN and start[0] != name.rstrip(" \t\r\n"):
         found = []
     return found[index].body if -len(found) <= index < len(found) else default
 
@@ -184,7 +186,7 @@ def match_content(world: World, name: str, operator: str, value: str, which: str
         which: `f`irst, `l`ast, `a`ll or `o`ne of them.
     """
     operator, which = operator.lower(), which[:1].lower()
-    if _NAME.match(name) is None or operator not in ("eq", "ne", "sw", "in"):
+    if NAME.match(name) is None or operator not in ("eq", "ne", "sw", "in"):
         world.say(-1, f"core: invalid header name or operator: {name} {operator}")
         return False
     if which not in ("f", "l", "a", "o") or not which:

@@ -125,7 +125,10 @@ def avp(world: World, inner: AvpName, index: Index) -> Value:
         return None
     if every:
         return ", ".join(str(value) for value in values)
-    return values[number] if -len(values) <= number < len(values) else None
+    if number < 0:
+        # 5.6 counts to the end and then looks for more behind it: only the newest is found so
+        return values[0] if number == -len(values) else None
+    return values[number] if number < len(values) else None
 
 
 @frozen

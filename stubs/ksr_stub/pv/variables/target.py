@@ -118,7 +118,7 @@ def _set_destination(world: World, inner: object, index: Index, value: Value) ->
     if isinstance(value, int):
         world.say(-1, "pv: error - str value required to set dst uri")
         return False
-    world.msg.dst_uri = None if value is None else str(value)
+    world.msg.dst_uri = str(value) if value else None
     return True
 
 
