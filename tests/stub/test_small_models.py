@@ -16,6 +16,7 @@ from ksr_stub.harness import Ksr
 from ksr_stub.message import Address
 from ksr_stub.models.dispatcher import Dispatcher
 from ksr_stub.models.rtpengine import RtpEngine
+from ksr_stub.models.sqlops import Sql
 
 
 def routed(ksr: Ksr, data: bytes) -> message.SipMessage:
@@ -205,3 +206,21 @@ def test_rtpengine_needs_sdp(ksr: Ksr) -> None:
     routed(ksr, invite(sdp=""))
     assert KSR.rtpengine.rtpengine_offer0() == -1
     assert ksr.world.part(RtpEngine).commands == []
+
+
+def test_sql_from_a_route(ksr: Ksr) -> None:
+    """A query succeeds with 0, also without rows; a wrong one, or no database, gives -1."""
+    ksr.param("sqlops", "sqlcon", "db=>sqlite:///x")
+    sql = ksr.world.part(Sql)
+    sql.connection.executescript("CREATE TABLE t (a INT, b TEXT); INSERT INTO t VALUES (7, NULL);")
+    assert KSR.sqlops.sql_query("db", "SELECT a, b FROM t", "r") == 0
+    assert KSR.sqlops.sql_num_rows("r") == 1
+    assert KSR.sqlops.sql_result_get("r", 0, 0) == 7
+    assert KSR.sqlops.sql_is_null("r", 0, 1) == 1
+    assert KSR.sqlops.sql_result_gete("r", 0, 1) == ""
+    assert KSR.sqlops.sql_query("db", "SELECT a FROM t WHERE a > 7", "r") == 0
+    assert KSR.sqlops.sql_num_rows("r") == 0
+    assert KSR.sqlops.sql_query("db", "SELECT nonsense", "r") == -1
+    assert KSR.sqlops.sql_query("other", "SELECT 1", "r") == -1
+    sql.unavailable = True
+    assert KSR.sqlops.sql_query("db", "SELECT 1", "r") == -1
