@@ -35,5 +35,9 @@ class WrongReturn(StubError):
     """A callback returned something that is no int."""
 
 
+class Unpredictable(StubError):
+    """What the real Kamailio does depends on memory that it never filled: nobody can test it."""
+
+
 class NotModelled(StubError):
     """The function exists, but the stub has no model of it, and the test gave no answer."""

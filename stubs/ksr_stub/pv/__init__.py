@@ -31,10 +31,17 @@ def lookup(world: World, text: str) -> Spec | None:
         NotModelled: Kamailio has it, the stub has not.
     """
     try:
-        return whole(text)
+        return _of_version(world, whole(text))
     except BadSpec as error:
         _refused(world, text, error)
         return None
+
+
+def _of_version(world: World, spec: Spec) -> Spec:
+    for one in spec.chain:
+        if one.kind.since > world.version:
+            raise BadSpec(f"{{{one.kind.name}}} is new in {one.kind.since}")
+    return spec
 
 
 def _refused(world: World, text: str, error: BadSpec) -> None:
@@ -115,6 +122,7 @@ def evaluate(world: World, text: str) -> str | None:
         out.append(text[at:dollar])
         try:
             spec, at = parse(text, dollar)
+            _of_version(world, spec)
         except BadSpec as error:
             _refused(world, text[dollar:], error)
             return None

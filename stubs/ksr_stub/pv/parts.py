@@ -7,6 +7,7 @@ import re
 
 from ksr_stub import tobody
 from ksr_stub import uri as uris
+from ksr_stub.errors import Unpredictable
 from ksr_stub.pv import paramlist
 from ksr_stub.pv.transformations import Argument, transformation
 from ksr_stub.pv.values import NoValue, Value, Worded, no_value, text_of
@@ -90,6 +91,13 @@ def uri_scheme(world: World, value: Value) -> Value:
 
 def _short(world: World, value: Value, user: bool, target: bool) -> Value:
     found = _uri(world, value)
+    if world.version == "5.6":
+        raise world.fault(
+            Unpredictable(
+                "{uri.saor}, {uri.suri} and {uri.duri} of Kamailio 5.6.3 put a stray byte behind"
+                " `sip:`: build the text from {uri.user} and {uri.host}"
+            )
+        )
     out = f"{_text(value).partition(':')[0]}:{found.user + '@' if user and found.user else ''}"
     out += found.host
     if target:
@@ -299,7 +307,9 @@ def urialias_encode(world: World, value: Value) -> Value:
 def urialias_decode(world: World, value: Value) -> Value:
     match = re.match(r"([^~]*)~([^~]*)~(.)", _text(value), re.DOTALL)
     if match is None:
-        return f"sip:{_text(value)}"
+        raise world.fault(
+            Unpredictable("{urialias.decode} of no `host~port~number` gives what was in memory")
+        )
     number = ord(match[3]) - ord("0")
     if not 0 <= number < len(_PROTOCOLS):
         world.say(0, "pv: error converting uri to alias")

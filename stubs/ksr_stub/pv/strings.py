@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import string
 import time
 
 from ksr_stub import regex
+from ksr_stub.errors import StubError, Unpredictable
 from ksr_stub.hashing import core_hash
 from ksr_stub.pv.transformations import Argument, transformation
 from ksr_stub.pv.values import (
@@ -118,11 +120,38 @@ def encode_base64urlt(world: World, value: Value) -> Value:
     return text_of(encode_base64url(world, value)).rstrip("=")
 
 
+_DIGITS = {c: n for n, c in enumerate(string.ascii_uppercase + string.ascii_lowercase)}
+_DIGITS |= {c: n + 52 for n, c in enumerate("0123456789+/")}
+_URL_DIGITS = {{"+": "-", "/": "_"}.get(c, c): n for c, n in _DIGITS.items()}
+_NO_DIGIT = 0xFF
+
+
 def _decoded(text: str) -> Value:
-    try:
-        return base64.b64decode(_bytes(text), validate=True).decode("latin-1")
-    except ValueError as error:
-        raise NoValue(f"no base64: {error}") from None
+    """base64 as core/basex.h reads it: what is no digit counts as one with all bits set."""
+    size = len(text)
+    if size < 4 or size % 4 or (text[-2] == "=" and text[-1] != "="):
+        if text:
+            raise NoValue("no base64")
+        return ""
+    out = bytearray()
+    for at in range(0, size, 4):
+        a, b, c, d = (_DIGITS.get(char, _NO_DIGIT) for char in text[at : at + 4])
+        out += bytes(((a << 2 | b >> 4) & 255, (b << 4 | c >> 2) & 255, (c << 6 | d) & 255))
+    return out[: size // 4 * 3 - text[-2:].count("=")].decode("latin-1")
+
+
+def _url_decoded(text: str) -> Value:
+    digits = text.rstrip("=")
+    size = (len(text) * 6 >> 3) - (len(text) - len(digits))
+    if size <= 0 or any(char not in _URL_DIGITS for char in digits):
+        raise NoValue("no base64url")
+    out = bytearray()
+    for at in range(0, len(digits), 4):
+        block = 0
+        for place, char in enumerate(digits[at : at + 4]):
+            block += _URL_DIGITS[char] << (18 - 6 * place)
+        out += block.to_bytes(3, "big")
+    return out[:size].ljust(size, b"\0").decode("latin-1")
 
 
 @transformation("s.decode.base64")
@@ -138,13 +167,13 @@ def decode_base64t(world: World, value: Value) -> Value:
 
 @transformation("s.decode.base64url")
 def decode_base64url(world: World, value: Value) -> Value:
-    return _decoded(_text(world, value).replace("-", "+").replace("_", "/"))
+    return _url_decoded(_text(world, value))
 
 
 @transformation("s.decode.base64urlt")
 def decode_base64urlt(world: World, value: Value) -> Value:
-    text = _text(world, value).replace("-", "+").replace("_", "/")
-    return _decoded(text + "=" * (-len(text) % 4))
+    text = _text(world, value)
+    return _url_decoded(text + "=" * (-len(text) % 4))
 
 
 @transformation("s.encode.base58")
@@ -245,15 +274,11 @@ def s_select(world: World, value: Value, index: Argument, separator: Argument) -
 
 @transformation("s.tolower")
 def s_tolower(world: World, value: Value) -> Value:
-    if isinstance(value, int):
-        return value
     return _bytes(_text(world, value)).lower().decode("latin-1")
 
 
 @transformation("s.toupper")
 def s_toupper(world: World, value: Value) -> Value:
-    if isinstance(value, int):
-        return value
     return _bytes(_text(world, value)).upper().decode("latin-1")
 
 
@@ -295,7 +320,16 @@ def s_prefixes_quoted(world: World, value: Value, most: Argument | None = None) 
 @transformation("s.replace", "ss")
 def s_replace(world: World, value: Value, old: Argument, new: Argument) -> Value:
     text, wanted = _text(world, value), old.as_text(world)
-    return text.replace(wanted, new.as_text(world)) if wanted else text
+    replacement = new.as_text(world)
+    if not wanted and old.first in text:
+        raise _endless(world, "s.replace")
+    return text.replace(wanted, replacement) if wanted else text
+
+
+def _endless(world: World, name: str) -> StubError:
+    return world.fault(
+        Unpredictable(f"{{{name}}} of nothing: a real Kamailio loops until its buffer is full")
+    )
 
 
 @transformation("s.rm", "s")
@@ -304,6 +338,8 @@ def s_rm(world: World, value: Value, removed: Argument) -> Value:
     if removed.spec is None:
         escapes = {"n": "\n", "r": "\r", "t": "\t"}
         wanted = re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), wanted)
+    if not wanted and removed.first in text:
+        raise _endless(world, "s.rm")
     return text.replace(wanted, "") if wanted else text
 
 
@@ -312,7 +348,7 @@ def s_ftime(world: World, value: Value, layout: Argument) -> Value:
     number = number_of(value) if value is not None else None
     if number is None:
         number = parse_int(_text(world, value))
-    if number is None:
+    if number is None or (number < 0 and isinstance(value, str)):
         raise no_value(world, "value is not numeric")
     return time.strftime(layout.as_text(world), time.localtime(number))
 
@@ -341,7 +377,7 @@ def s_corehash(world: World, value: Value, size: Argument | None = None) -> Valu
 @transformation("s.unquote")
 def s_unquote(world: World, value: Value) -> Value:
     text = _text(world, value)
-    if isinstance(value, int) or len(text) < 2:
+    if len(text) < 2:
         return value
     return text[1:-1] if text[0] == text[-1] and text[0] in "\"'" else text
 
@@ -349,7 +385,7 @@ def s_unquote(world: World, value: Value) -> Value:
 @transformation("s.unbracket")
 def s_unbracket(world: World, value: Value) -> Value:
     text = _text(world, value)
-    if isinstance(value, int) or len(text) < 2:
+    if len(text) < 2:
         return value
     return text[1:-1] if _BRACKETS.get(text[0]) == text[-1] else text
 
@@ -369,24 +405,24 @@ def s_after(world: World, value: Value, char: Argument) -> Value:
     return _text(world, value).partition(char.as_char(world))[2]
 
 
-@transformation("val.n0")
+@transformation("val.n0", since="6.0")
 def val_n0(world: World, value: Value) -> Value:
     return 0 if value is None else value
 
 
-@transformation("val.ne")
+@transformation("val.ne", since="6.0")
 def val_ne(world: World, value: Value) -> Value:
     return "" if value is None else value
 
 
-@transformation("val.json")
+@transformation("val.json", since="6.0")
 def val_json(world: World, value: Value) -> Value:
     if value is None:
         return ""
     return value if isinstance(value, int) else _json_escaped(str(value))
 
 
-@transformation("val.jsonqe")
+@transformation("val.jsonqe", since="6.0")
 def val_jsonqe(world: World, value: Value) -> Value:
     if value is None:
         return '""'
@@ -409,10 +445,34 @@ def _json_escaped(text: str) -> str:
 def re_subst(world: World, value: Value, expression: Argument) -> Value:
     from ksr_stub.pv import subst_expression
 
-    if not isinstance(value, str | Worded) or not text_of(value):
+    if value is None or not text_of(value):
         raise NoValue("re.subst of no text")
     try:
         result = subst_expression(world, expression.as_text(world)).apply(text_of(value))
     except regex.BadRegex as error:
         raise no_value(world, str(error)) from None
     return value if result is None else result
+
+
+def _fmtline(world: World, value: Value, length: Argument, padding: Argument, pad: str) -> Value:
+    """Kamailio's own way: it breaks behind each of the first `length` bytes and nowhere else; a
+    text no longer than the padding is read while it is overwritten."""
+    text, wide, deep = _text(world, value), length.as_int(world), padding.as_int(world)
+    if wide <= 0 or deep < 0:
+        raise no_value(world, "fmtline with invalid parameters")
+    out: list[str] = []
+    for at, char in enumerate(text):
+        if at and at < wide:
+            out += ["\r", "\n", *pad * deep]
+        out.append(out[at] if deep >= len(text) and at < len(out) else char)
+    return "".join(out)
+
+
+@transformation("s.fmtlines", "nn")
+def s_fmtlines(world: World, value: Value, length: Argument, padding: Argument) -> Value:
+    return _fmtline(world, value, length, padding, " ")
+
+
+@transformation("s.fmtlinet", "nn")
+def s_fmtlinet(world: World, value: Value, length: Argument, padding: Argument) -> Value:
+    return _fmtline(world, value, length, padding, "\t")

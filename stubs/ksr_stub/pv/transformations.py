@@ -71,16 +71,19 @@ class Kind:
     name: str
     arguments: str
     function: Function
+    since: str = "5.6"
 
 
 KINDS: dict[str, Kind] = {}
 
 
-def transformation(name: str, arguments: str = "") -> Callable[[Function], Function]:
-    """Register a transformation, e.g. `s.len`."""
+def transformation(
+    name: str, arguments: str = "", since: str = "5.6"
+) -> Callable[[Function], Function]:
+    """Register a transformation, e.g. `s.len`, and the version that first has it."""
 
     def register(function: Function) -> Function:
-        KINDS[name] = Kind(name, arguments, function)
+        KINDS[name] = Kind(name, arguments, function, since)
         return function
 
     return register
