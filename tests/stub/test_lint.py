@@ -61,6 +61,11 @@ FAULTY = [
     ("KSR204", "KSR.auth.auth_challenge(KSR.pv.get('$fd'), 0)"),
     ("KSR204", "KSR.info('user ' + KSR.pv.get('$fU') + ' called')"),
     ("KSR204", "KSR.info('agent ' + KSR.hdr.get('User-Agent'))"),
+    ("KSR204", "if KSR.htable.sht_get('ipban', 'a') > 3: pass"),
+    ("KSR204", "if 'nat' in KSR.hdr.get('X-Flags'): pass"),
+    ("KSR204", "words = KSR.pv.get('$rb').split()"),
+    ("KSR204", "first = KSR.pv.get('$fU')[0]"),
+    ("KSR204", "number = int(KSR.pv.get('$avp(n)'))"),
     ("KSR205", "KSR.x.exit()"),
     ("KSR205", "KSR.x.drop()"),
     ("KSR205", "KSR.drop()"),
@@ -80,6 +85,9 @@ RIGHT = [
     "if KSR.tm.t_check_trans() in (0, 1): pass",
     "if KSR.kx.get_defn('WITH_TLS'): pass",
     "if KSR.pv.get('$fd'): pass",
+    "if KSR.pv.get('$fd') == 'example.test': pass",
+    "if KSR.pv.get('$rs') >= 300: pass",
+    "number = int(KSR.pv.get('$avp(n)') or 0)",
     "found = KSR.is_ACK() and KSR.tm.t_relay()",
     "KSR.sl.sl_send_reply(404, 'Not Found')",
     "KSR.sl.sl_send_reply(*(404, 'Not Found'))",
@@ -272,6 +280,25 @@ def test_a_handler_that_surely_returns_an_int_is_left_alone(body: str) -> None:
     assert found(HANDLERS + f"\ndef ksr_event(msg, name):\n    {body}\n") == []
 
 
+def test_a_handler_that_returns_what_a_helper_may_return_as_none_is_found() -> None:
+    text = """\
+        class Routes:
+            def ksr_event(self, msg, name):
+                return self.handle(name)
+
+            def ksr_other_event(self, msg, name):
+                return self.count(name)
+
+            def handle(self, name):
+                if name:
+                    return self.handle(name[1:])
+
+            def count(self, name):
+                return self.count(name[1:]) if name else 1
+    """
+    assert found(text) == [("KSR302", 3)]
+
+
 def test_a_mod_init_that_may_return_none_is_found() -> None:
     assert found("def mod_init():\n    pass\n") == [("KSR302", 1)]
 
@@ -288,6 +315,15 @@ def test_a_mod_init_that_may_return_none_is_found() -> None:
         ("KSR402", "import socket\npeer = socket.create_connection(('a.test', 1))"),
         ("KSR402", "import socket\npeer = socket.socket()\npeer.connect(('a.test', 1))"),
         ("KSR402", "import psycopg\ndef mod_init():\n    return psycopg.connect('')"),
+        ("KSR402", "import psycopg\ndef load():\n    psycopg.connect('')\nload()"),
+        (
+            "KSR402",
+            "import psycopg\n"
+            "class Routes:\n"
+            "    def __init__(self):\n        self.open()\n"
+            "    def open(self):\n        self.base = psycopg.connect('')\n"
+            "def mod_init():\n    return Routes()",
+        ),
     ],
 )
 def test_what_blocks_or_connects_before_the_fork_is_found(code: str, text: str) -> None:

@@ -26,12 +26,12 @@ _BLOCKS = (
 def check(script: Script) -> Iterator[Finding]:
     """Yield blocking calls at import, and connections opened at import or in mod_init."""
     sockets = set(_sockets(script))
-    for node in _at_import(script.tree):
+    for node in _with_called(script, list(_at_import(script.tree))):
         yield from _call(script, node, sockets, "at import")
-    for function in script.functions():
-        if function.name == "mod_init":
-            for node in ast.walk(function):
-                yield from _call(script, node, sockets, "in mod_init")
+    started = [one for one in script.tree.body if isinstance(one, Function)]
+    inits = [list(ast.walk(one)) for one in started if one.name == "mod_init"]
+    for node in _with_called(script, [node for init in inits for node in init]):
+        yield from _call(script, node, sockets, "in mod_init")
 
 
 def _call(script: Script, node: ast.AST, sockets: set[str], where: str) -> Iterator[Finding]:
@@ -48,6 +48,27 @@ def _call(script: Script, node: ast.AST, sockets: set[str], where: str) -> Itera
     elif where == "at import" and _matches(name, _BLOCKS):
         message = f"{name}() {where} holds up the start, and each reload in each process"
         yield at(script.path, node, "KSR401", message)
+
+
+def _with_called(script: Script, nodes: list[ast.AST]) -> Iterator[ast.AST]:
+    """These, and all that runs in the functions and classes of this script that they call."""
+    bodies: dict[str, ast.AST] = {function.name: function for function in script.functions()}
+    for node in ast.walk(script.tree):
+        if isinstance(node, ast.ClassDef):
+            for one in node.body:
+                if isinstance(one, Function) and one.name == "__init__":
+                    bodies[node.name] = one
+    seen: set[str] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.Call):
+            path = script.dotted(node.func)
+            called = path[-1] if len(path) == 1 or path[:-1] == ("self",) else ""
+            if called in bodies and called not in seen:
+                seen.add(called)
+                waiting += ast.walk(bodies[called])
 
 
 def _matches(name: str, table: tuple[str, ...]) -> bool:

@@ -107,7 +107,9 @@ def _returns(script: Script, function: Function) -> Iterator[Finding]:
         yield at(script.path, function, "KSR302", f"{function.name} returns no int: {poison}")
         return
     for statement in _own(function):
-        if isinstance(statement, ast.Return) and (shown := _no_int(script, statement.value)):
+        if not isinstance(statement, ast.Return):
+            continue
+        if shown := _no_int(script, statement.value, {function.name}):
             message = f"{function.name} returns {shown} and no int: {poison}"
             yield at(script.path, statement, "KSR302", message)
     if not _ends(function.body):
@@ -138,7 +140,7 @@ def _has_yield(function: Function) -> bool:
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own(function))
 
 
-def _no_int(script: Script, node: ast.expr | None) -> str:
+def _no_int(script: Script, node: ast.expr | None, callers: set[str]) -> str:
     """How a returned value that is no int looks in the source; '' if it may be one."""
     match node:
         case None:
@@ -148,11 +150,29 @@ def _no_int(script: Script, node: ast.expr | None) -> str:
         case ast.JoinedStr() | ast.List() | ast.Tuple() | ast.Dict() | ast.Set():
             return ast.unparse(node)
         case ast.IfExp(body=body, orelse=orelse):
-            return _no_int(script, body) or _no_int(script, orelse)
+            return _no_int(script, body, callers) or _no_int(script, orelse, callers)
+        case (
+            ast.Call(func=ast.Name(id=name))
+            | ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))
+        ):
+            return _gives_none(script, name, callers)
         case ast.Call():
             signature = script.signature(node)
             if signature and signature.returns == "XVAL":
                 return f"the value of {signature.full_name}()"
+    return ""
+
+
+def _gives_none(script: Script, name: str, callers: set[str]) -> str:
+    """The same for the value of a function of this script; '' for other functions."""
+    for function in script.functions():
+        if function.name != name or name in callers or function.decorator_list:
+            continue
+        returned = [one for one in _own(function) if isinstance(one, ast.Return)]
+        if not _ends(function.body) or any(
+            _no_int(script, one.value, callers | {name}) for one in returned
+        ):
+            return f"the value of {name}(), which may be None"
     return ""
 
 

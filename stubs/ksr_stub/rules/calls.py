@@ -42,8 +42,10 @@ def check(script: Script) -> Iterator[Finding]:
             signature = script.signature(node)
             if signature:
                 yield from _arguments(script, node, signature)
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            yield from _sum(script, node)
+        for operand, effect in _operands(node):
+            wants_number = isinstance(node, ast.Compare) and operand is node.left
+            if better := _nullable(script, operand, wants_number):
+                yield at(script.path, operand, "KSR204", f"{effect}; {better}")
 
 
 def _name(
@@ -156,13 +158,26 @@ def _type_of(node: ast.expr) -> tuple[type | None, object]:
     return None, None
 
 
-def _sum(script: Script, node: ast.BinOp) -> Iterator[Finding]:
-    for side in (node.left, node.right):
-        if better := _nullable(script, side):
-            yield at(script.path, side, "KSR204", f"None + text raises TypeError; {better}")
+def _operands(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+    """The expressions that must not be None, and what happens if one is."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield left, "None + ... raises TypeError"
+            yield right, "... + None raises TypeError"
+        case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE() as order, *_]):
+            sign = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}[type(order)]
+            yield left, f"None {sign} ... raises TypeError"
+        case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[container]):
+            yield container, "... in None raises TypeError"
+        case ast.Attribute(value=value, attr=name):
+            yield value, f"None.{name} raises AttributeError"
+        case ast.Subscript(value=value):
+            yield value, "None[...] raises TypeError"
+        case ast.Call(func=ast.Name(id="int" | "len" as name), args=[value]):
+            yield value, f"{name}(None) raises TypeError"
 
 
-def _nullable(script: Script, node: ast.expr) -> str:
+def _nullable(script: Script, node: ast.expr, wants_number: bool = False) -> str:
     """What to call instead of a getter that gives None for a null value; '' for the rest."""
     signature = script.signature(node)
     if signature is None or not isinstance(node, ast.Call):
@@ -174,4 +189,6 @@ def _nullable(script: Script, node: ast.expr) -> str:
         name = script.text(node.args[0])
         if name is None or name in never_null.STRINGS or name in never_null.INTEGERS:
             return ""
+    if wants_number:
+        return "use KSR.pv.getvn or test it" if key == ("pv", "get") else "test it"
     return f"use KSR.{signature.namespace}.{_MAY_BE_NONE[key]} or test it"

@@ -12,7 +12,7 @@ CODES = {
     "KSR201": "no such KSR namespace or function",
     "KSR202": "wrong number of arguments, or keyword arguments",
     "KSR203": "an argument of the wrong type",
-    "KSR204": "an argument that may be None",
+    "KSR204": "a value that may be None where None raises",
     "KSR205": "not there in Python, or crashes Kamailio: KSR.x.exit, KSR.drop, KSR.x.modf",
     "KSR301": "a callback that no handler has the name of",
     "KSR302": "a handler that may return no int",
