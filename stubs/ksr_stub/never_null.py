@@ -1,14 +1,17 @@
-"""Pseudo-variables that have a value in every message that has passed sanity_check."""
+"""Pseudo-variables with a value in every message that has passed sanity_check, as 5.6.3 gives it.
+
+`$ru` has one in every request, `$rs` in every reply.
+"""
 
 INTEGERS = frozenset(
     [
-        *("$bs", "$cl", "$mf", "$mi", "$ml", "$rs", "$sp", "$Rp", "$RAp", "$Ts"),
-        *("$branch(count)", "$T_branch_idx", "$T_reply_code", "$hdrc(Contact)", "$hdrc(Via)"),
+        *("$bs", "$mf", "$mi", "$ml", "$prid", "$rs", "$sp", "$Rp", "$RAp", "$Ts"),
+        *("$T_branch_idx", "$T_reply_code", "$hdrc(Contact)", "$hdrc(Via)"),
     ]
 )
 STRINGS = frozenset(
     [
-        *("$si", "$su", "$sut", "$Ri", "$RAi", "$rm", "$proto", "$pr", "$prid", "$mb"),
-        *("$ru", "$ci", "$fu", "$tu"),
+        *("$ci", "$fu", "$mb", "$pr", "$proto", "$rm", "$ru", "$si", "$su", "$sut", "$tu"),
+        *("$Ri", "$RAi"),
     ]
 )
