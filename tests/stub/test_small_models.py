@@ -224,3 +224,24 @@ def test_sql_from_a_route(ksr: Ksr) -> None:
     assert KSR.sqlops.sql_query("other", "SELECT 1", "r") == -1
     sql.unavailable = True
     assert KSR.sqlops.sql_query("db", "SELECT 1", "r") == -1
+
+
+def test_kx_reads_without_names_of_variables(ksr: Ksr) -> None:
+    """Each getter gives what its variable gives, null in three ways."""
+    routed(ksr, invite("sip:bob@example.test", headers={"User-Agent": "Phone/1"}))
+    assert KSR.kx.get_ruri() == "sip:bob@example.test"
+    assert KSR.kx.get_ua() == "Phone/1"
+    assert KSR.kx.get_srcport() == 40123
+    assert (KSR.kx.get_duri(), KSR.kx.gete_duri(), KSR.kx.getw_duri()) == (None, "", "<null>")
+    assert KSR.kx.get_status() == -1
+    assert KSR.kx.get_bodylen() == len(KSR.kx.get_body())
+
+
+def test_kx_reads_defines(ksr: Ksr) -> None:
+    """A define keeps its quotes; an undefined one is '' and 0."""
+    ksr.define(FOO='"a b"', NUM=5, EMPTY="")
+    names = ("FOO", "NUM", "EMPTY", "NOPE")
+    assert [KSR.kx.get_def(name) for name in names] == ['"a b"', "5", "", ""]
+    assert [KSR.kx.get_defn(name) for name in names] == [0, 5, 0, 0]
+    assert [KSR.kx.ifdef(name) for name in names] == [True, True, True, False]
+    assert KSR.kx.ifndef("NOPE") is True
