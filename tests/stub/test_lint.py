@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from ksr_stub import lint
+from ksr_stub.rules.finding import CODES
 
 SCRIPT = Path("routes.py")
 
@@ -398,3 +400,8 @@ def test_our_own_routes_are_clean() -> None:
     root = Path(__file__).parents[2]
     texts = lint.read([root / "kemi_routes", root / "kamailio"])
     assert [str(one) for one in lint.lint(texts)] == []
+
+
+def test_the_documentation_names_every_code() -> None:
+    page = (Path(__file__).parents[2] / "docs/static-checks.md").read_text()
+    assert re.findall(r"(?m)^\| (KSR\d+) \|", page) == sorted(CODES)
