@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import attrs
 
@@ -15,6 +14,9 @@ from ksr_stub import loader, script, server, signatures
 from ksr_stub.cfg import Config, parse_socket
 from ksr_stub.errors import StubError, UnknownFunction
 from ksr_stub.message import Address, Socket
+from ksr_stub.models.auth_db import Subscribers
+from ksr_stub.models.rtpengine import RtpEngine
+from ksr_stub.models.sqlops import Sql
 from ksr_stub.phone import PROTO_WITH_CONNECTION, Phone
 from ksr_stub.text import to_python
 from ksr_stub.traffic import Message, Result, render, stub_text
@@ -194,18 +196,23 @@ class Ksr:
         return TestClock(self)
 
     @property
-    def subscribers(self) -> Any:  # noqa: ANN401
+    def subscribers(self) -> Subscribers:
         """The subscriber table: `add("1111@example.test", "password")`."""
-        from ksr_stub.models.auth_db import Subscribers
-
         return self.world.part(Subscribers)
 
     @property
-    def location(self) -> Any:  # noqa: ANN401
-        """usrloc's bindings."""
-        from ksr_stub.models.usrloc import Usrloc
+    def rtpengine(self) -> RtpEngine:
+        """The media relay: what it was asked, and whether it answers (`alive`)."""
+        return self.world.part(RtpEngine)
 
-        return self.world.part(Usrloc)
+    @property
+    def sql(self) -> Sql:
+        """The database behind sqlops."""
+        return self.world.part(Sql)
+
+    def lose_database(self, *, lost: bool = True) -> None:
+        """Take the database away from auth_db and sqlops; `lost=False` gives it back."""
+        self.subscribers.unavailable = self.sql.unavailable = lost
 
     @property
     def sent(self) -> list[Message]:

@@ -245,3 +245,27 @@ def test_kx_reads_defines(ksr: Ksr) -> None:
     assert [KSR.kx.get_defn(name) for name in names] == [0, 5, 0, 0]
     assert [KSR.kx.ifdef(name) for name in names] == [True, True, True, False]
     assert KSR.kx.ifndef("NOPE") is True
+
+
+def test_sdp_is_looked_into(ksr: Ksr) -> None:
+    """The values of Kamailio 5.6.3 for SDP with an audio and a video stream."""
+    video = "m=video 40002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\na=inactive\r\n"
+    request = routed(ksr, invite(sdp=SDP.format(host="192.168.0.5") + video))
+    sdpops = KSR.sdpops
+    assert sdpops.sdp_content() == 1
+    assert [sdpops.sdp_with_media(kind) for kind in ("audio", "VIDEO", "text")] == [1, 1, 0]
+    assert [sdpops.sdp_with_active_media(kind) for kind in ("audio", "video")] == [1, 0]
+    assert sdpops.sdp_with_transport("rtp/avp") == 1
+    assert sdpops.sdp_with_transport_like("SAVP") == -1
+    assert sdpops.sdp_with_ice() == -1
+    assert sdpops.remove_media("video") == 1
+    assert sdpops.remove_media("text") == 0
+    assert "m=video" not in request.applied()
+
+
+def test_a_message_without_sdp(ksr: Ksr) -> None:
+    """Without SDP there is no content, and no media."""
+    routed(ksr, invite(sdp=""))
+    assert KSR.sdpops.sdp_content() == -1
+    assert KSR.sdpops.sdp_with_media("audio") == 0
+    assert KSR.sdpops.sdp_with_transport("RTP/AVP") == -1
