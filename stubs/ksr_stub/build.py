@@ -188,7 +188,7 @@ def _copied(world: World, message: SipMessage, code: int, to_tag: str) -> list[s
     first_via = message.first("via")
     for header in message.headers:
         if header.key == "via":
-            text = message.buf[header.start : header.body_start + len(header.body)]
+            text = message.buf[header.start : header.end].rstrip("\r\n")
             if header is first_via:
                 text = _answered_via(world, message, text, header.start)
             lines.append(text + "\r\n")

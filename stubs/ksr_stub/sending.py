@@ -35,16 +35,26 @@ def resolve(world: World, host: str) -> str | None:
         return world.part(Hosts).table.get(bare.lower())
 
 
-def destination(world: World, text: str) -> tuple[Address, str] | None:
-    """The address and protocol that a URI names, None where it can't be resolved."""
+def destination(world: World, text: str, *, secure: bool = True) -> tuple[Address, str] | None:
+    """The address and protocol that a URI names, None where it can't be resolved.
+
+    Args:
+        world: knows the names that can be resolved.
+        text: the URI.
+        secure: sips means tls, as in tm; False: a transport parameter wins, as in forward().
+    """
     parsed = uri.parse(text)
     if parsed is None or not parsed.host:
         return None
-    proto = parsed.proto
-    if parsed.scheme == "sips" and proto == "ws":
-        proto = "wss"
+    proto, named = parsed.proto, (parsed.param("transport") or "").lower()
+    if parsed.scheme == "sips" and named == "udp" and secure:
+        world.say(-1, "tm: bad transport for sips uri: udp")
+        return None
+    if parsed.scheme == "sips" and named:
+        proto = named if not secure else {"ws": "wss"}.get(named, "tls")
     address = resolve(world, parsed.param("maddr") or parsed.host)
-    return None if address is None else (Address(address, parsed.effective_port), proto)
+    port = parsed.port_number or (5061 if proto == "tls" else uri.DEFAULT_PORTS.get(proto, 5060))
+    return None if address is None else (Address(address, port), proto)
 
 
 def send_socket(

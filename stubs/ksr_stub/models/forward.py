@@ -20,7 +20,7 @@ def forward(world: World) -> int:
 def forward_uri(world: World, target: str) -> int:
     """Send the request on without transaction to a URI."""
     message = world.msg
-    found = sending.destination(world, target or message.dst_uri or message.uri)
+    found = sending.destination(world, target or message.dst_uri or message.uri, secure=False)
     if found is None:
         world.say(-1, "core: forward - bad_uri dropping packet")
         return -1

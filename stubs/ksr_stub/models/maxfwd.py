@@ -55,8 +55,10 @@ def _value(message: SipMessage) -> int:
     if isinstance(stored, int):
         return stored
     digits = header.body.strip()
-    value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else 65536
-    return value if value < 65536 else _BAD
+    if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= 5):
+        return _BAD
+    # a 16-bit number in Kamailio: 70000 is 4464 to it
+    return int(digits or 0) % 65536
 
 
 def _write(message: SipMessage, value: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import attrs
 
@@ -14,8 +15,9 @@ from ksr_stub.uri import Uri
 from ksr_stub.world import BRANCH, World
 
 TAG = "record-route"
+END = "record-route end"
 E_CFG = -6
-PRELOADED = -2
+PRELOADED = -3
 _NOTE = "rr"
 
 
@@ -83,42 +85,29 @@ def record_route_advertised_address(world: World, address: str) -> int:
     """Add Record-Route with the given host part, two where it leaves by another protocol."""
     if _twice(world):
         return -1
-    message = world.msg
-    user, ending = _user(world, message), _ending(world, message, "", tag_first=True)
-    notes = routed(message)
+    message, notes = world.msg, routed(world.msg)
     double = world.param("rr", "enable_double_rr", 1)
-    head = f"Record-Route: <{_scheme(world, message)}:{user}{address}"
+    ending = f"{_ftag(world, message, turned=True)}{_lr(world)}{notes.pending}"
+    head = f"Record-Route: <{_scheme(world, message)}:{_user(world, message)}{address}"
 
-    def differs(sent: SipMessage, way: Way) -> bool:
-        here = sent.socket.proto != way.socket.proto or sent.proto != way.proto
-        return double == 2 or here
+    def shown(sent: SipMessage, way: Way) -> bool:
+        return double == 2 or sent.socket.proto != way.socket.proto or sent.proto != way.proto
 
-    def line(sent: SipMessage, way: Way, proto: str) -> str:
-        mark = f";transport={proto}" if differs(sent, way) else ""
-        if double and differs(sent, way) and (double == 2 or not build.same_way(sent, way)):
-            mark += ";r2=on"
-        return f"{head}{mark}{ending}{''.join(notes.added)}>\r\n"
+    def beginning(sent: SipMessage, way: Way, proto: str) -> str:
+        mark = f";transport={proto}" if shown(sent, way) else ""
+        return head + mark + (_r2(double, sent, way) if mark else "")
 
-    def outbound(sent: SipMessage, way: Way) -> str:
-        return line(sent, way, way.proto) if differs(sent, way) else ""
-
-    def inbound(sent: SipMessage, way: Way) -> str:
-        return line(sent, way, sent.proto)
-
-    start = message.headers[0].start
-    if double:
-        message.lumps.append(Lump(start, 0, "", TAG, outbound))
-    message.lumps.append(Lump(start, 0, "", TAG, inbound))
+    _insert(message, shown, lambda sent, way: beginning(sent, way, way.proto), ending, double)
+    _insert(message, None, lambda sent, way: beginning(sent, way, sent.proto), ending, double)
     notes.record_routed = True
     return 1
 
 
 @model("rr")
 def remove_record_route(world: World) -> int:
-    """Take back what record_route added; 1, also where it added nothing."""
+    """Take back the beginning of what record_route added: Kamailio forgets the end of the line."""
     message = world.msg
     message.lumps[:] = [lump for lump in message.lumps if lump.tag != TAG]
-    routed(message).added.clear()
     return 1
 
 
@@ -126,7 +115,7 @@ def remove_record_route(world: World) -> int:
 def add_rr_param(world: World, param: str) -> int:
     """Add a parameter (semicolon included) to our Record-Route, before or after it is made."""
     notes = routed(world.msg)
-    if any(lump.tag == TAG for lump in world.msg.lumps):
+    if any(lump.tag == END for lump in world.msg.lumps):
         notes.added.append(param)
         return 1
     if len(notes.pending) + len(param) > 512:
@@ -141,7 +130,7 @@ def loose_route(world: World) -> int:
     """Follow the Route headers, and take our own away.
 
     Returns:
-        1 routed by them; -1 none, or a bad one; -2 only our own and no To tag (preloaded).
+        1 routed by them; -1 none, or a bad one; -3 only our own and no To tag (preloaded).
     """
     return _loose_route(world, 0)
 
@@ -219,31 +208,55 @@ def _record_route(world: World, params: str) -> int:
     if _twice(world):
         return -1
     message, notes = world.msg, routed(world.msg)
-    user, scheme = _user(world, message), _scheme(world, message)
-    ending = _ending(world, message, params, tag_first=True)
-    notes.pending = ""
     double = world.param("rr", "enable_double_rr", 1)
+    head = f"Record-Route: <{_scheme(world, message)}:{_user(world, message)}"
+    ending = f"{_lr(world)}{_ftag(world, message, turned=True)}{params}{notes.pending}"
+    notes.pending = ""
 
-    def line(where: str, sent: SipMessage, way: Way) -> str:
-        two = double == 2 or (double and not build.same_way(sent, way))
-        mark = ";r2=on" if two else ""
-        return f"Record-Route: <{scheme}:{user}{where}{mark}{ending}{''.join(notes.added)}>\r\n"
+    def shown(sent: SipMessage, way: Way) -> bool:
+        return double == 2 or not build.same_way(sent, way)
 
     def outbound(sent: SipMessage, way: Way) -> str:
-        if double != 2 and build.same_way(sent, way):
-            return ""
-        return line(_place(way.socket, way.proto, inbound=False), sent, way)
+        return head + _place(way.socket, way.proto, inbound=False) + _r2(double, sent, way)
 
     def inbound(sent: SipMessage, way: Way) -> str:
-        return line(_place(sent.socket, sent.proto, inbound=True), sent, way)
+        return head + _place(sent.socket, sent.proto, inbound=True) + _r2(double, sent, way)
 
-    start = message.headers[0].start
-    if double:
-        message.lumps.append(Lump(start, 0, "", TAG, outbound))
-    message.lumps.append(Lump(start, 0, "", TAG, inbound))
+    _insert(message, shown, outbound, ending, double)
+    _insert(message, None, inbound, ending, double)
     if world.route != BRANCH:
         notes.record_routed = True
     return 1
+
+
+_Made = Callable[[SipMessage, Way], str]
+_Shown = Callable[[SipMessage, Way], bool]
+
+
+def _insert(
+    message: SipMessage, shown: _Shown | None, head: _Made, ending: str, double: int
+) -> None:
+    """Put a Record-Route line on top; the outbound one only where two are wanted and needed."""
+    if shown is not None and not double:
+        return
+    added = routed(message).added
+
+    def begin(sent: SipMessage, way: Way) -> str:
+        return head(sent, way) if shown is None or shown(sent, way) else ""
+
+    def end(sent: SipMessage, way: Way) -> str:
+        if shown is None or shown(sent, way):
+            return f"{ending}{''.join(added)}>\r\n"
+        return ""
+
+    start = message.headers[0].start
+    message.lumps.append(Lump(start, 0, "", TAG, begin))
+    message.lumps.append(Lump(start, 0, "", END, end))
+
+
+def _r2(double: int, sent: SipMessage, way: Way) -> str:
+    two = double == 2 or (double and not build.same_way(sent, way))
+    return ";r2=on" if two else ""
 
 
 def _twice(world: World) -> bool:
@@ -293,18 +306,13 @@ def _ftag(world: World, message: SipMessage, *, turned: bool) -> str:
     return f";ftag={value.tag}" if value is not None and value.tag else ""
 
 
-def _ending(world: World, message: SipMessage, params: str, *, tag_first: bool) -> str:
-    ftag = _ftag(world, message, turned=True)
-    return f"{_lr(world)}{ftag}{params}{routed(message).pending}"
-
-
 def _preset(world: World, address: str) -> None:
     message = world.msg
-    text = (
+    head = (
         f"Record-Route: <{_scheme(world, message)}:{_user(world, message)}{address}"
-        f"{_ftag(world, message, turned=False)}{routed(message).pending}{_lr(world)}>\r\n"
+        f"{_ftag(world, message, turned=False)}{routed(message).pending}"
     )
-    message.lumps.append(Lump(message.headers[0].start, 0, text, TAG))
+    _insert(message, None, lambda *_: head, _lr(world), 1)
 
 
 @attrs.frozen
@@ -321,6 +329,8 @@ def _hops(message: SipMessage) -> list[_Hop]:
     found = []
     for header in message.all("route"):
         values = nameaddr.in_header(message, header)
+        if not all(value.bracketed for value in values):
+            raise ParseError("a Route without brackets")
         last = len(values) - 1
         found += [_Hop(header, value, i, i == last) for i, value in enumerate(values)]
     return found
