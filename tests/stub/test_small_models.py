@@ -15,6 +15,7 @@ from ksr_stub.errors import WrongArguments
 from ksr_stub.harness import Ksr
 from ksr_stub.message import Address
 from ksr_stub.models.dispatcher import Dispatcher
+from ksr_stub.models.permissions import Addresses
 from ksr_stub.models.rtpengine import RtpEngine
 from ksr_stub.models.sqlops import Sql
 
@@ -269,3 +270,25 @@ def test_a_message_without_sdp(ksr: Ksr) -> None:
     assert KSR.sdpops.sdp_content() == -1
     assert KSR.sdpops.sdp_with_media("audio") == 0
     assert KSR.sdpops.sdp_with_transport("RTP/AVP") == -1
+
+
+def test_trusted_addresses(ksr: Ksr) -> None:
+    """A single address counts before a network; port 0 is any port."""
+    routed(ksr, invite())
+    table = ksr.world.part(Addresses)
+    assert KSR.permissions.allow_source_address(1) == -1
+    table.add("203.0.113.0/24", group=2)
+    table.add("203.0.113.7", group=1, port=40123)
+    assert KSR.permissions.allow_source_address(1) == 1
+    assert KSR.permissions.allow_source_address_group() == 1
+    assert KSR.permissions.allow_address_group("203.0.113.7", 5060) == 2
+    assert KSR.permissions.allow_address(1, "203.0.113.7", 5060) == -1
+    assert KSR.permissions.allow_address_group("nonsense", 5060) == -1
+
+
+def test_corex_looks_at_messages(ksr: Ksr) -> None:
+    """Whether there is a user in the R-URI, and a User-Agent."""
+    routed(ksr, invite("sip:bob@example.test", headers={"User-Agent": "x"}))
+    assert (KSR.corex.has_ruri_user(), KSR.corex.has_user_agent()) == (1, 1)
+    routed(ksr, invite("sip:example.test"))
+    assert (KSR.corex.has_ruri_user(), KSR.corex.has_user_agent()) == (-1, -1)
