@@ -19,7 +19,8 @@ from ksr_stub.message import Socket
 REPEATABLE = {
     ("htable", "htable"), ("sqlops", "sqlcon"), ("pv", "varset"), ("pv", "avpset"),
     ("rtpengine", "rtpengine_sock"), ("statistics", "variable"), ("rtimer", "timer"),
-    ("rtimer", "exec"), ("mqueue", "mqueue"), ("pipelimit", "pipe"), ("counters", "script_counter"),
+    ("rtimer", "exec"), ("usrloc", "preload"), ("mqueue", "mqueue"),
+    ("pipelimit", "pipe"), ("counters", "script_counter"),
 }  # fmt: skip
 _DIRECTIVE = re.compile(r"#!(\w+)[ \t]*(.*)")
 _MODPARAM = re.compile(
