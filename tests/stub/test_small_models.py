@@ -53,6 +53,7 @@ def test_pike_forgives_with_time(ksr: Ksr) -> None:
         ("01.2.3.4", -1, -1, -1, -1, -1),
         ("1::2::3", -1, -1, -1, -1, -1),
         ("", -1, -1, -1, -1, -1),
+        ("1::8:", 1, 1, -1, 1, 2),
     ],
 )
 def test_kinds_of_addresses(

@@ -13,7 +13,7 @@ from ksr_stub.pv.values import Value, number_of, signed, text_of
 from ksr_stub.tables import Cell, Table, Tables
 from ksr_stub.world import World
 
-_INNER = re.compile(r"\s*([^=\s]+)\s*=>(.+)", re.DOTALL)
+_INNER = re.compile(r"\s*([^=\s]+)\s*=>(.*)", re.DOTALL)
 
 
 @frozen
