@@ -49,6 +49,7 @@ class Config:
     sockets: list[Socket] = attrs.Factory(list)
     aliases: set[str] = attrs.Factory(set)
     _conditions: list[bool] = attrs.Factory(list)
+    _substitutions: dict[str, str] = attrs.Factory(dict)
     _depth: int = 0
     _in_block: bool = False
 
@@ -84,6 +85,8 @@ class Config:
         if directive is not None:
             self._directive(directive[1].lower(), directive[2].strip())
         elif all(self._conditions):
+            for pattern, text in self._substitutions.items():
+                line = re.sub(pattern, text, line)
             self._statement(line, folder)
 
     def _directive(self, name: str, rest: str) -> None:
@@ -105,9 +108,11 @@ class Config:
         if name in ("define", "def", "redefine", "redef", "trydefine", "trydef"):
             if name in ("redefine", "redef") or key not in self.defines:
                 self.defines[key] = value.strip()
-        elif name in ("substdef", "substdefs") and rest:
+        elif name in ("subst", "substdef", "substdefs") and len(rest) > 2:
             _, key, value = rest.strip('"').split(rest.strip('"')[0])[:3]
-            self.defines[key] = f'"{value}"' if name == "substdefs" else value
+            self._substitutions[key] = value
+            if name != "subst":
+                self.defines[key] = f'"{value}"' if name == "substdefs" else value
         elif name in ("defenv", "defenvs", "trydefenv", "trydefenvs"):
             self._define_from_environment(name, rest)
 
@@ -141,12 +146,14 @@ class Config:
             known = _WORDS.get(value, value) if isinstance(value, str) else value
             self.params["core", match[1]] = known
 
-    def _token(self, word: str) -> str:
-        seen: set[str] = set()
-        while word in self.defines and word not in seen:
-            seen.add(word)
-            word = self.defines[word]
-        return _unquoted(word)
+    def _token(self, text: str) -> str:
+        """The text with the defines that it names, some of them by other defines."""
+        for _ in range(10):
+            known = re.sub(r"[A-Za-z_]\w*", lambda word: self.defines.get(word[0], word[0]), text)
+            if known == text:
+                break
+            text = known.replace('"', "")
+        return _unquoted(text)
 
     def _value(self, text: str, *, expand: bool) -> object:
         if re.fullmatch(r"\w+", text) and text in self.defines:

@@ -81,6 +81,20 @@ def test_sockets_and_domains(tmp_path: Path) -> None:
     assert config.params == {("core", "port"): 5070}
 
 
+def test_defines_within_words_and_substitutions(tmp_path: Path) -> None:
+    """A define counts inside a socket, a substitution everywhere."""
+    config = read(
+        tmp_path,
+        "#!define IP 10.0.0.1\n#!define MY_IP IP\n#!define PORT 8080\n"
+        '#!substdef "!MY_DOMAIN!example.test!g"\nlisten=tcp:MY_IP:PORT\nalias=MY_DOMAIN\n'
+        'modparam("nathelper", "sipping_from", "sip:ping@MY_DOMAIN")\n',
+    )
+    assert config.sockets == [Socket("tcp", "10.0.0.1", 8080)]
+    assert config.aliases == {"example.test"}
+    assert config.params == {("nathelper", "sipping_from"): "sip:ping@example.test"}
+    assert config.defines["MY_DOMAIN"] == "example.test"
+
+
 def test_what_is_not_understood_is_named(tmp_path: Path) -> None:
     """A missing variable and an expression name file and line."""
     with pytest.raises(ConfigError, match=r"kamailio\.cfg:2: #!defenv HOME_OF: the environment"):
