@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ksr_stub import server
+from ksr_stub import branches, server
 from ksr_stub.message import Address, SipMessage
 from ksr_stub.registry import model
 from ksr_stub.sending import resolve
@@ -146,8 +146,8 @@ def t_reply(world: World, code: int, reason: str) -> int:
 @model("tm")
 def t_send_reply(world: World, code: int, reason: str) -> int:
     """As t_reply, and makes the transaction where there is none."""
-    if world.route == REQUEST and check(world) is None and forward.newtran(world) < 0:
-        return -1
+    if world.route == REQUEST:
+        forward.newtran(world)
     return reply_to(world, code, reason)
 
 
@@ -477,7 +477,13 @@ def status_of(world: World, transaction: Transaction) -> int:
 
 @model("tm")
 def t_get_branch_index(world: World) -> int:
-    """The number of the branch in a branch, onreply or failure route; -1 elsewhere."""
+    """The number of the branch in a branch or onreply route; elsewhere that of the next one."""
+    added = len(branches.current(world))
+    if world.route == REQUEST:
+        return added
+    transaction = current(world)
+    if world.route == FAILURE:
+        return -1 if transaction is None else len(transaction.clients) + added
     return cell.pending(world.msg).branch
 
 

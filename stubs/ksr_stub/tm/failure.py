@@ -42,7 +42,7 @@ def decide(
     """
     table = cell.table(world)
     before = len(transaction.clients)
-    table.drop_replies = world.param("tm", "failure_reply_mode", 0)
+    table.drop_replies = world.param("tm", "failure_reply_mode", 3)
     name, transaction.on_failure = picked.on_failure, ""
     request = run(world, transaction, picked, name, FAILURE)
     added = len(transaction.clients) > before

@@ -165,7 +165,8 @@ def _add(
     request = _of_branch(message, target)
     if route and not _branch_route(world, transaction, message, request, route, index):
         return E_CFG
-    found = proxy or sending.destination(world, request.dst_uri or request.uri)
+    hop = request.dst_uri or target.dst_uri or target.uri
+    found = proxy or sending.destination(world, hop)
     if found is None:
         return E_BAD_ADDRESS
     to, named = found
@@ -282,10 +283,6 @@ def _end_to_end(
     if not world.param("tm", "e2e_cancel_reason", 1) or invite.no_cancel_reason:
         reasons = []
     invite.cancel_reasons = reasons
-    pending = [
-        client
-        for client in open_ones
-        if reply.cancel_branch(world, invite, client, reasons, kill=False)
-    ]
-    phrase = reply.CANCELING if pending else reply.CANCEL_DONE
-    reply.answer(world, transaction, message, 200, phrase)
+    for client in open_ones:
+        reply.cancel_branch(world, invite, client, reasons, kill=False)
+    reply.answer(world, transaction, message, 200, reply.CANCELING)

@@ -108,7 +108,7 @@ def _first_steps(world: World, transaction: Transaction, client: Client, reply: 
         if client.cancel.text:
             cell.transmit(world, client.cancel)
         else:
-            reasons = transaction.cancel_reasons or _reason(world, transaction.status, "")
+            reasons = transaction.cancel_reasons or _reason(world, transaction.status, known=False)
             client.request.stop_retransmitting()
             local.cancel(world, transaction, client, reasons)
         return False
@@ -200,7 +200,7 @@ def _complete(world: World, transaction: Transaction, code: int) -> None:
     cell.stop_clients(transaction)
     if transaction.is_invite and 200 <= code < 300:
         for client in waiting:
-            cancel_branch(world, transaction, client, _reason(world, code, ""), kill=True)
+            cancel_branch(world, transaction, client, _reason(world, code), kill=True)
 
 
 def _negative(
@@ -210,6 +210,7 @@ def _negative(
 
     if client.on_branch_failure:
         client.reply = reply
+        transaction.on_branch_failure = ""
         failure.run(world, transaction, client, client.on_branch_failure, BRANCH_FAILURE)
         client.reply = None
     picked = pick(transaction, client, code, reply)
@@ -268,17 +269,7 @@ def _send_upstream(
     *,
     after: bool = False,
 ) -> None:
-    request = transaction.request
-    if isinstance(reply, str) or (code == 503 and world.param("tm", "remap_503_500", 1)):
-        code = 487 if isinstance(reply, str) and transaction.cancelled else code
-        to = nameaddr.of(request, "to")
-        tag = cell.totag(request) if code >= 180 and to is not None and not to.tag else ""
-        phrase = error_text(code)
-        code = 500 if code == 503 and not isinstance(reply, str) else code
-        text = build.build_reply(world, request, code, phrase, tag)
-        transaction.local_tag = tag
-    else:
-        text = build.build_forwarded_reply(reply, request.proto)
+    code, text = _upstream(world, transaction, client, reply, code)
     if not after or not world.param("tm", "reply_relay_mode", 1):
         transaction.response.text = text
         transaction.status = code
@@ -291,6 +282,45 @@ def _send_upstream(
     sending.send(world, text, buffer.to, buffer.way, buffer.connection)
     if code >= 200 and not after:
         cell.put_on_wait(world, transaction)
+
+
+def _upstream(
+    world: World, transaction: Transaction, client: Client, reply: SipMessage | str, code: int
+) -> tuple[int, str]:
+    """The bytes for the client: the reply itself, or one of our own in its place."""
+    request = transaction.request
+    challenges = _challenges(world, transaction, client, reply, code)
+    remapped = code == 503 and world.param("tm", "remap_503_500", 1)
+    if isinstance(reply, SipMessage) and not remapped and not challenges:
+        return code, build.build_forwarded_reply(reply, request.proto)
+    if isinstance(reply, str) and transaction.cancelled:
+        code = 487
+    to = nameaddr.of(request, "to")
+    tag = cell.totag(request) if code >= 180 and to is not None and not to.tag else ""
+    phrase = error_text(code)
+    code = 500 if remapped and isinstance(reply, SipMessage) else code
+    transaction.local_tag = tag
+    answered = build.copy(request)
+    answered.reply_lumps += challenges
+    return code, build.build_reply(world, answered, code, phrase, tag)
+
+
+def _challenges(
+    world: World, transaction: Transaction, client: Client, reply: SipMessage | str, code: int
+) -> list[str]:
+    """The challenges of all branches, where more than one sent some (aggregate_challenges)."""
+    if code not in (401, 407) or not world.param("tm", "aggregate_challenges", 1):
+        return []
+    replies = [reply if c is client else c.reply for c in transaction.clients]
+    found = [r for r in replies if isinstance(r, SipMessage) and r.status in (401, 407)]
+    if len(found) < 2:
+        return []
+    return [
+        r.buf[h.start : h.end]
+        for r in found
+        for h in r.headers
+        if h.key in ("www-authenticate", "proxy-authenticate")
+    ]
 
 
 def _onsend(world: World, reply: SipMessage, text: str, transaction: Transaction) -> bool:
@@ -308,19 +338,18 @@ def _retransmit_final(world: World, transaction: Transaction) -> None:
         cell.start(world, transaction, transaction.response, stop, always=True)
 
 
-def _reason(world: World, cause: int, text: str) -> list[str]:
-    if cause < 200 or not world.param("tm", "local_cancel_reason", 1):
+def _reason(world: World, cause: int, *, known: bool = True) -> list[str]:
+    if cause <= 0 or not world.param("tm", "local_cancel_reason", 1):
         return []
-    if not text and 200 <= cause < 300:
-        text = "Call completed elsewhere"
-    return [f"Reason: SIP;cause={cause}" + (f';text="{text}"' if text else "") + "\r\n"]
+    text = ';text="Call completed elsewhere"' if cause == 200 and known else ""
+    return [f"Reason: SIP;cause={cause}{text}\r\n"]
 
 
 def cancel_all(world: World, transaction: Transaction, code: int, *, kill: bool = True) -> None:
     """Cancel every branch that has no final reply."""
     for client in transaction.clients:
         if client.last_received < 200:
-            cancel_branch(world, transaction, client, _reason(world, code, ""), kill=kill)
+            cancel_branch(world, transaction, client, _reason(world, code), kill=kill)
 
 
 def cancel_branch(
@@ -344,7 +373,6 @@ def cancel_branch(
             relay(world, transaction, client, FAKED, 487)
             return False
         if how == 1:
-            client.request.stop_retransmitting()
             return True
     if kill:
         client.request.stop()
