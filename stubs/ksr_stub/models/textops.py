@@ -394,7 +394,7 @@ def has_body(world: World) -> int:
 
 def _mime(text: str) -> tuple[str, str] | None:
     """Type and subtype; what Kamailio does not know is all the same `?`."""
-    match = re.fullmatch(r"\s*([^\s/;,]+)\s*/\s*([^\s/;,]+)\s*(;[^,]*)?(,.*)?", text, re.DOTALL)
+    match = re.fullmatch(r"\s*([^\s/;,]+)\s*/\s*([^\s/;,]+)\s*(;[^,]*)?", text, re.DOTALL)
     if match is None:
         return None
     kind, subtype = match[1].lower(), match[2].lower()
@@ -483,20 +483,20 @@ def filter_body(world: World, kind: str) -> int:
 
 @model("textops")
 def is_audio_on_hold(world: World) -> int:
-    """1 where the audio of the SDP is on hold (sendonly or inactive 1, c=0.0.0.0 1), else -1."""
+    """2 where the audio is on hold by sendonly or inactive, 1 by c=0.0.0.0, else -1."""
     header = world.msg.first("content-type")
     if header is None or _mime(header.body) != ("application", "sdp"):
         return -1
     session, *streams = re.split(r"^(?=m=)", world.msg.body, flags=re.MULTILINE)
     held = _on_hold(session)
     audio = [stream for stream in streams if stream.startswith("m=audio")]
-    return 1 if any(_on_hold(stream) or held for stream in audio) else -1
+    return next((_on_hold(stream) or held for stream in audio if _on_hold(stream) or held), -1)
 
 
-def _on_hold(part: str) -> bool:
-    return bool(
-        re.search(r"^a=(sendonly|inactive)\s*$|^c=IN IP4 0\.0\.0\.0\s*$", part, re.MULTILINE)
-    )
+def _on_hold(part: str) -> int:
+    if re.search(r"^a=(sendonly|inactive)\s*$", part, re.MULTILINE):
+        return 2
+    return 1 if re.search(r"^c=IN IP4 0\.0\.0\.0\s*$", part, re.MULTILINE) else 0
 
 
 @model("textops")
@@ -546,6 +546,8 @@ def ends_with(world: World, text: str, end: str) -> int:
 @model("textops")
 def str_find(world: World, text: str, part: str) -> int:
     """Where a part begins in the text, counted from 1; -1 where it is not there."""
+    if not part:
+        return len(text) + 1
     return text.find(part) + 1 or -1
 
 
@@ -586,7 +588,8 @@ def regex_substring(
         1; -2 where the text does not match; -1 for a bad index, pattern or variable, or where the
         group is empty.
     """
-    if index > count - 1 or pv.lookup(world, target) is None:
+    variable = pv.lookup(world, target)
+    if index > count - 1 or variable is None or variable.variable.set is None:
         return -1
     try:
         match = regex.compiled(pattern, newline=False).search(text)

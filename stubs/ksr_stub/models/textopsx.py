@@ -7,10 +7,11 @@ import re
 
 import attrs
 
-from ksr_stub import build
+from ksr_stub import build, via
 from ksr_stub import message as messages
+from ksr_stub.errors import Unpredictable
 from ksr_stub.message import Header, ParseError, SipMessage, Way
-from ksr_stub.models import textops
+from ksr_stub.models import hdr, textops
 from ksr_stub.registry import model
 from ksr_stub.world import REQUEST, World
 
@@ -52,6 +53,7 @@ def _update(world: World, text: str) -> int:
     message = world.msg
     try:
         fresh = messages.parse(text.encode("latin-1"), message.source, message.socket)
+        via.all_of(fresh)
     except ParseError as error:
         world.say(-1, f"core: parsing new sip message failed: {error}")
         return 0
@@ -129,9 +131,7 @@ def fnmatch(world: World, text: str, pattern: str) -> int:
 
 @model("textopsx")
 def fnmatch_ex(world: World, text: str, pattern: str, flags: str) -> int:
-    """As fnmatch; `i` for no case."""
-    if flags[:1] in ("i", "I"):
-        text, pattern = text.lower(), pattern.lower()
+    """As fnmatch; Debian's 5.6.3 is built without the flag `i`, so case always counts."""
     return 0 if globbing.fnmatchcase(text, pattern) else -1
 
 
@@ -154,10 +154,12 @@ def _values(header: Header) -> list[_Value]:
     return found
 
 
-def _matches(world: World, name: str, value: str) -> list[tuple[Header, _Value]] | None:
-    fields = textops.headers_named(world, name)
-    if fields is None or not value:
-        return None
+def _matches(world: World, name: str, value: str) -> list[tuple[Header, _Value]]:
+    if not value or not hdr.valid_name(world, name):
+        raise world.fault(
+            Unpredictable(f"{value!r} for header {name!r} crashes Kamailio 5.6.3: check it before")
+        )
+    fields = textops.headers_named(world, name) or []
     return [
         (header, one)
         for header in fields
@@ -174,10 +176,8 @@ def hf_value_exists(world: World, name: str, value: str) -> int:
 
 @model("textopsx")
 def include_hf_value(world: World, name: str, value: str) -> int:
-    """Add a value to a header's list, unless it is there; -1 for a bad name or no value."""
+    """Add a value to a header's list, unless it is there. Returns 1."""
     found = _matches(world, name, value)
-    if found is None:
-        return -1
     if found:
         return 1
     fields = textops.headers_named(world, name) or []
@@ -191,10 +191,7 @@ def include_hf_value(world: World, name: str, value: str) -> int:
 @model("textopsx")
 def exclude_hf_value(world: World, name: str, value: str) -> int:
     """Take a value out of a header's list, and the header with its last one. Returns 1."""
-    found = _matches(world, name, value)
-    if found is None:
-        return -1
-    for header, one in found:
+    for header, one in _matches(world, name, value):
         end = header.body_start + len(header.body)
         if (one.start, one.end) == (header.body_start, end):
             world.msg.delete(header.start, header.end - header.start)
