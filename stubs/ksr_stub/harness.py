@@ -17,6 +17,7 @@ from ksr_stub.message import Address, Socket
 from ksr_stub.models.auth_db import Subscribers
 from ksr_stub.models.rtpengine import RtpEngine
 from ksr_stub.models.sqlops import Sql
+from ksr_stub.models.usrloc import Usrloc
 from ksr_stub.phone import PROTO_WITH_CONNECTION, Phone
 from ksr_stub.text import to_python
 from ksr_stub.traffic import Message, Result, render, stub_text
@@ -151,7 +152,14 @@ class Ksr:
             connection: the id of the connection, for all but UDP.
         Returns:
             What this message led to; what the phones then did is in `results`.
+        Raises:
+            TypeError: data are no bytes.
         """
+        if not isinstance(data, bytes):
+            raise TypeError(
+                f"receive takes the bytes of a message, not {type(data).__name__}:"
+                " build them with ksr_stub.builders, or encode the text"
+            )
         address = Address(*source)
         return self._watched(
             lambda: server.receive(self.world, data, address, proto, socket, connection),
@@ -199,6 +207,11 @@ class Ksr:
     def subscribers(self) -> Subscribers:
         """The subscriber table: `add("1111@example.test", "password")`."""
         return self.world.part(Subscribers)
+
+    @property
+    def location(self) -> Usrloc:
+        """usrloc's bindings."""
+        return self.world.part(Usrloc)
 
     @property
     def rtpengine(self) -> RtpEngine:

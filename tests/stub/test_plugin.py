@@ -247,3 +247,9 @@ def test_outside_of_a_test_ksr_says_what_to_do() -> None:
     """KSR without the fixture is an error that names it."""
     with pytest.raises(RuntimeError, match="fixture `ksr`"):
         _ = KSR.sl
+
+
+def test_receive_takes_bytes(ksr: Ksr) -> None:
+    """A text instead of bytes is refused with what to do."""
+    with pytest.raises(TypeError, match="not str: build them with"):
+        ksr.receive("OPTIONS sip:example.test SIP/2.0\r\n\r\n")  # type: ignore[arg-type]
