@@ -8,6 +8,7 @@ every message and crashes within three (app_python3, 5.6 to 6.1).
 
 import importlib
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 import KSR
@@ -20,10 +21,11 @@ def _drop_package() -> dict[str, ModuleType]:
     return {name: sys.modules.pop(name) for name in names}
 
 
-def _load_engine() -> ModuleType:
+def _callbacks() -> dict[str, Callable[..., int]]:
     running = _drop_package()
     try:
         engine = importlib.import_module(f"{PACKAGE}.engine")
+        found = {name: getattr(engine, name) for name in engine.CALLBACKS}
         engine.start(KSR.kx.get_def, running.get(f"{PACKAGE}.seal"))
     except Exception as error:
         if not running:
@@ -31,13 +33,13 @@ def _load_engine() -> ModuleType:
         _drop_package()
         sys.modules.update(running)
         KSR.err(f"kemi-routes: the new routes don't load, the old ones stay: {error!r}\n")
-        return running[f"{PACKAGE}.engine"]
-    return engine
+        return {}
+    return found
 
 
 def mod_init() -> ModuleType:
     return sys.modules[__name__]
 
 
-_engine = _load_engine()
-globals().update({name: getattr(_engine, name) for name in _engine.CALLBACKS})
+# a reload keeps this module's globals: the callbacks that run stay where there are no new ones
+globals().update(_callbacks())

@@ -9,9 +9,6 @@ from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # Methods whose dialog goes on through us (RFC 3261 16.6: record-route what forms a dialog).
 DIALOG_FORMING = "ISF"
-# In-dialog requests whose reply moves the remote target (RFC 3261 12.2, RFC 3311, RFC 6665). Our
-# Record-Route in them shows us the reply of the phone itself, whose Contact needs its alias.
-TARGET_REFRESH = "IUSNF"
 # loose_route_mode: an R-URI with an address of ours is no sign of a strict router (RFC 2543). A
 # phone in somebody's private network may well have the private address of this server.
 LOOSE_ROUTERS_ONLY = 1
@@ -40,7 +37,8 @@ def within() -> Outcome:
         nat.remember_dialog()
         nat.follow_alias()
         media.within_dialog()
-        if KSR.is_method_in(TARGET_REFRESH):
+        if KSR.is_NOTIFY():
+            # it may come before the 2xx to SUBSCRIBE, and then is what makes the dialog (RFC 6665)
             _stay_on_path()
         relay.pass_on()
     elif KSR.is_ACK():

@@ -32,6 +32,8 @@ START_TIMEOUT = 60.0
 RESTART_PAUSE = 1.0
 ORPHAN_PATIENCE = 5.0
 TERMINATE_AGAIN = 1.0
+# what the main process calls itself when it has started all others
+ALL_STARTED = b"main process - attendant"
 NOT_STARTED = 1
 WRONG_SETTINGS = 2
 DEMO_USERS = ("1111", "2222")
@@ -285,12 +287,12 @@ class Supervisor:
     def _answers(self) -> bool:
         control = f"unixs:{self._run_dir}/kamailio_ctl"
         asked = subprocess.run(
-            ["kamcmd", "-s", control, "core.uptime"],
+            ["kamcmd", "-s", control, "core.psx"],
             env=self._environ,
             capture_output=True,
             check=False,
         )
-        return asked.returncode == 0
+        return asked.returncode == 0 and ALL_STARTED in asked.stdout
 
     def _wait(self) -> None:
         if self._process is not None:

@@ -76,10 +76,9 @@ def remember_dialog() -> None:
 
 def _alias_binding() -> None:
     KSR.nathelper.set_contact_alias_trim()
-    # nathelper pings the received address of a binding; its Contact's host is private
+    # pings go to the received address of a binding; its Contact's host is private
     KSR.nathelper.fix_nated_register()
     KSR.setbflag(settings.active.flb_nated)
-    KSR.setbflag(settings.active.flb_ping)
 
 
 def _keep_to_open_connections() -> None:

@@ -23,6 +23,7 @@ _HOME = Path(__file__).resolve().parent.parent
 CFG = next(
     (path for path in (_HOME / "kamailio.cfg",) if path.exists()), _HOME / "kamailio/kamailio.cfg"
 )
+INSTALLED = CFG.parent == _HOME
 
 _T = TypeVar("_T")
 _SOCKET = re.compile(
@@ -167,7 +168,9 @@ class Settings:
         number(0, 1023), "bits", "What counts as behind NAT: the mask of `nat_uac_test`."
     )
     ping_interval: int = setting(
-        number(1, 3600), "seconds", "Between two SIP pings of a binding behind NAT."
+        number(1, 3600),
+        "seconds",
+        "Between two SIP pings of a binding behind NAT, and between two writes of bindings.",
     )
     ping_timeout: int = setting(
         number(0, 86400),
@@ -209,9 +212,6 @@ class Settings:
         text, "PEM file", "Server certificate; TLS is on when it is set."
     )
     tls_key: str | None = setting(text, "PEM file", "Its private key.")
-    write_back_interval: int = setting(
-        number(1, 3600), "seconds", "Between two writes of changed bindings to the database."
-    )
     db_timeout: int = setting(
         number(1, 60),
         "seconds",
@@ -230,7 +230,6 @@ class Settings:
     flt_caller_nated: int = setting(number(0, 31), "", "")
     flt_sdp_offered: int = setting(number(0, 31), "", "")
     flb_nated: int = setting(number(0, 31), "", "")
-    flb_ping: int = setting(number(0, 31), "", "")
 
 
 # The settings in force: engine.start reads them before the first message.

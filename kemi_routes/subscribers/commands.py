@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from kemi_routes import settings
 from kemi_routes.subscribers import prompt
 from kemi_routes.subscribers.address import AoR
 from kemi_routes.subscribers.credentials import generate_password
@@ -61,8 +62,8 @@ def _action(
     parser = actions.add_parser(name, help=what, description=what, allow_abbrev=False)
     parser.add_argument(
         "--dburl",
-        help="the database; better in the environment variable DBURL when it holds a password "
-        f"(default: {DEMO_DATABASE} if that file is there)",
+        help="the database; better in kamailio-local.cfg or the environment variable DBURL when it "
+        f"holds a password (default: {DEMO_DATABASE} if that file is there)",
     )
     return parser
 
@@ -109,15 +110,27 @@ def _open(options: argparse.Namespace) -> Store:
 
 
 def _dburl(options: argparse.Namespace) -> str:
-    given: str = options.dburl or os.environ.get("DBURL", "")
+    given: str = options.dburl or _local_dburl() or os.environ.get("DBURL", "")
     if given:
         return given
+    if settings.INSTALLED:
+        return settings.shipped_defaults()["DBURL"]
     if DEMO_DATABASE.is_file():
         return f"sqlite://{DEMO_DATABASE.absolute()}"
     raise BadDatabaseURL(
         f"DBURL is not set and there is no {DEMO_DATABASE} here: set the environment variable "
         "DBURL to sqlite:///abs/path.sqlite or postgres://user:password@host:port/database"
     )
+
+
+def _local_dburl() -> str:
+    """What the server next to this program uses, whatever the environment says."""
+    try:
+        return settings.local_defines().get("DBURL", "")
+    except OSError as error:
+        raise BadDatabaseURL(
+            f"{error.filename} with the DBURL can't be read: run this as the user of Kamailio"
+        ) from error
 
 
 def _password(options: argparse.Namespace) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,20 +30,25 @@ def local_cfg(listen: str, domain: str, settings: Mapping[str, str]) -> str:
 
 
 def start_kamailio(
-    host: Namespace, tree: Path, run_dir: Path, environ: Mapping[str, str] | None = None
+    host: Namespace,
+    tree: Path,
+    run_dir: Path,
+    environ: Mapping[str, str] | None = None,
+    options: tuple[str, ...] = (),
 ) -> Process:
     """Start Kamailio on an installed tree, as systemd does; it may refuse."""
     command = ("kamailio", "-DD", "-E", "-f", str(tree / "kamailio.cfg"), "-Y", str(run_dir))
     pid_file = ("-P", str(run_dir / "kamailio.pid"))
-    return Process(host, *command, *pid_file, env=dict(environ or {}), cwd=run_dir)
+    return Process(host, *command, *pid_file, *options, env=dict(environ or {}), cwd=run_dir)
 
 
 class InstalledServer(Server):
     """Kamailio on a free port of loopback, from an installed tree with a kamailio-local.cfg.
 
-    tree       where `make install PREFIX=...` has put it
+    tree       where `make install PREFIX=...` has put it; or the directory kamailio/ of a checkout
     settings   more settings for kamailio-local.cfg
     environ    settings of the environment
+    user       whom it runs as, if not as whom the tests do
     """
 
     def __init__(
@@ -51,8 +57,9 @@ class InstalledServer(Server):
         tree: Path,
         settings: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
+        user: str = "",
     ) -> None:
-        self.tree, self.environ = tree, dict(environ or {})
+        self.tree, self.environ, self.user = tree, dict(environ or {}), user
         super().__init__(host, f"udp:127.0.0.1:{free_port()}", settings)
 
     def start(self) -> None:
@@ -60,19 +67,24 @@ class InstalledServer(Server):
         settings = dict(self.settings)
         listen, domain = settings.pop("LISTEN"), settings.pop("SIP_DOMAIN")
         (self.tree / "kamailio-local.cfg").write_text(local_cfg(listen, domain, settings))
+        if self.user:
+            for path in (self.directory, self.run_dir):
+                shutil.chown(path, self.user, self.user)
+            shutil.chown(self.tree / "kamailio-local.cfg", "root", self.user)
         if not Path(settings["DBURL"].removeprefix("sqlite://")).exists():
             self.control("db", "init")
-        self.process = start_kamailio(self.host, self.tree, self.run_dir, self.environ)
+        user = ("-u", self.user, "-g", self.user) if self.user else ()
+        self.process = start_kamailio(self.host, self.tree, self.run_dir, self.environ, user)
         eventually(self._answers, "answer of Kamailio")
 
     def control(self, *words: str, stdin: str | None = None) -> str:
         """Run our command of the installed tree, as `make install` tells the operator to."""
-        env = {"DBURL": self.settings["DBURL"], "PYTHONPATH": str(self.tree)}
-        command = ("/usr/bin/python3", "-m", "kemi_routes.cli", *words)
-        return self.host.run(*command, env=env, stdin=stdin)
+        user = ("runuser", "-u", self.user, "--") if self.user else ()
+        step = 'cd "$0" && PYTHONPATH=.. exec python3 -m kemi_routes.cli "$@"'
+        return self.host.run(*user, "sh", "-c", step, str(self.tree), *words, stdin=stdin)
 
     def _answers(self) -> bool:
         if not self.process.running:
             status = self.process.wait()
             raise AssertionError(f"Kamailio ended with {status}:\n{self.process.output}")
-        return "up_since" in self.kamcmd("core.uptime")
+        return "main process - attendant" in self.kamcmd("core.psx")

@@ -22,7 +22,7 @@ from .phone import Phone
 from .postgres import PostgresServer, binaries
 from .server import DOMAIN, LAUNCHER, Server
 
-SOON = {"WRITE_BACK_INTERVAL": "1"}
+SOON = {"PING_INTERVAL": "1"}
 ANY_PORT = ("127.0.0.1", 0)
 OFFLINE = "3333"
 
@@ -176,13 +176,14 @@ def test_a_database_that_hangs_does_not_take_the_server_along(
 def _hanging(postgres: PostgresServer) -> Iterator[None]:
     """Stop the processes of PostgreSQL where they are, and let them go on after."""
     leader = int((postgres.log.parent / "data/postmaster.pid").read_text().split()[0])
+    os.kill(leader, signal.SIGSTOP)  # first: from now on it makes no more, and buries none
     family = [leader, *_children(leader)]
     for pid in family:
         os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in family:
+        for pid in reversed(family):
             os.kill(pid, signal.SIGCONT)
 
 

@@ -9,6 +9,7 @@ import pytest
 from .call import Call
 from .conversation import PATIENCE, answer, connect, exchange, hang_up, ring
 from .homes import Homes, alias, public_address, two_homes
+from .message import address_uri
 from .network import SERVER
 from .phone import Phone
 
@@ -158,16 +159,20 @@ def test_a_subscription_is_notified_and_renewed_and_ended(alice: Phone, bob: Pho
     exchange(incoming.call, watching, "NOTIFY", headers=notify(bob, "terminated"))
 
 
+@pytest.mark.parametrize("named", ["the user", "the phone"])
 def test_a_transfer_ends_in_a_call_to_the_third_phone(
-    homes: Homes, alice: Phone, bob: Phone
+    homes: Homes, alice: Phone, bob: Phone, named: str
 ) -> None:
+    """RFC 3515, 5589: who asks the third phone first transfers to its Contact, alias included."""
     with homes.phone("hotel", "3333") as dave:
-        ends = connect(alice, bob)
-        refer = exchange(*ends, "REFER", headers={"Refer-To": f"<{dave.aor}>"})
-        hang_up(*connect(bob, dave))
+        ends, asked = connect(alice, bob), connect(alice, dave)
+        target = dave.aor if named == "the user" else asked[0].target
+        refer = exchange(*ends, "REFER", headers={"Refer-To": f"<{target}>"})
+        call = bob.invite(address_uri(refer["Refer-To"]))
+        transferred = answer(call, dave.expect_request("INVITE", PATIENCE))
         exchange(*ends[::-1], "NOTIFY", "SIP/2.0 200 OK", notify(bob, "terminated"))
-        hang_up(*ends)
-        assert refer["Refer-To"] == f"<{dave.aor}>"
+        for both in (ends, asked, transferred):
+            hang_up(*both)
 
 
 # Other providers

@@ -33,7 +33,7 @@ def faults(**given: str) -> list[str]:
 
 def test_the_shipped_defaults_are_right() -> None:
     shipped = read()
-    assert (shipped.nat_test, shipped.ping_interval, shipped.media_ice) == (19, 30, "keep")
+    assert (shipped.nat_test, shipped.ping_interval, shipped.media_ice) == (19, 20, "keep")
     assert shipped.dburl == "sqlite:////var/lib/kamailio/kamailio.sqlite"
     assert shipped.sip_domain is None
     assert shipped.rtpengine is None
