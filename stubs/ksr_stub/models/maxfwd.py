@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from ksr_stub.message import SipMessage
 from ksr_stub.registry import model
 from ksr_stub.world import World
@@ -65,13 +67,10 @@ def _write(message: SipMessage, value: int) -> None:
     """Kamailio writes into the received bytes, so `$mf` and $hdr() see the new value too."""
     header = message.first("max-forwards")
     assert header is not None  # noqa: S101
-    length = len(header.body)
-    text = str(value)[-length:].rjust(length)
+    length = len(header.body.rstrip())
+    text = str(value)[-length:].rjust(length) if length else ""
     begin, end = header.body_start, header.body_start + length
     message.buf = message.buf[:begin] + text + message.buf[end:]
     place = message.headers.index(header)
-    lead = len(text) - len(text.lstrip())
-    message.headers[place] = type(header)(
-        header.name, text.strip(), header.start, header.end, header.body_start + lead
-    )
+    message.headers[place] = attrs.evolve(header, body=text + header.body[length:])
     message.notes[_NOTE] = value

@@ -262,7 +262,7 @@ def of_reply(world: World, reply: SipMessage) -> tuple[Transaction, Client] | No
 
 def _same_branch(kept: SipMessage, request: SipMessage) -> bool:
     mine, other = build.top_via(kept), build.top_via(request)
-    if mine is None or other is None:
+    if mine is None or other is None or _slot(kept) != _slot(request):
         return False
     if not other.branch.startswith(build.MAGIC):
         return _same_quadruple(kept, request)
@@ -271,25 +271,26 @@ def _same_branch(kept: SipMessage, request: SipMessage) -> bool:
     )  # fmt: skip
 
 
+def _slot(message: SipMessage) -> tuple[str, str]:
+    """What Kamailio's hash is made of; messages that differ in it are never compared."""
+    return message.get("call-id"), message.get("cseq").split()[0]
+
+
 def _same_quadruple(kept: SipMessage, request: SipMessage) -> bool:
     """RFC 2543 clients send no magic cookie: Call-ID, CSeq, From, R-URI and Via count."""
-    one, two = kept.get("cseq").split()[0], request.get("cseq").split()[0]
-    if one != two or kept.get("call-id") != request.get("call-id"):
-        return False
     if _tag(kept, "from") != _tag(request, "from"):
-        return False
-    if request.method != "ACK" and _tag(kept, "to") != _tag(request, "to"):
         return False
     if request.method == "ACK":
         return True
+    if _tag(kept, "to") != _tag(request, "to"):
+        return False
     return kept.ruri == request.ruri and kept.get("via") == request.get("via")
 
 
 def _same_dialog(transaction: Transaction, ack: SipMessage) -> bool:
     kept = transaction.request
     return (
-        kept.get("call-id") == ack.get("call-id")
-        and kept.get("cseq").split()[0] == ack.get("cseq").split()[0]
+        _slot(kept) == _slot(ack)
         and _tag(kept, "from") == _tag(ack, "from")
         and transaction.local_tag == _tag(ack, "to")
     )

@@ -228,8 +228,8 @@ def _negative(
     if best is None:
         return
     chosen = best.reply if best is not client else reply
-    client.reply = None
     _send_upstream(world, transaction, best, chosen or FAKED, best.last_received)
+    client.reply = None
     if transaction.status >= 200:
         cell.stop_clients(transaction)
 
