@@ -111,6 +111,6 @@ def test_our_own_config_is_read(ksr: Ksr) -> None:
     world = ksr.world
     assert world.aliases == {"example.test"}
     assert world.params["registrar", "max_contacts"] == 10
-    assert world.params["nathelper", "sipping_bflag"] == 7
+    assert world.params["usrloc", "preload"] == ("location",)
     assert world.params["core", "kemi.onsend_route_callback"] == "none"
     assert ("rtpengine", "rtpengine_sock") not in world.params
