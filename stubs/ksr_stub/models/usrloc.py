@@ -72,6 +72,8 @@ class Binding:
 
 # Modules that want to know of a binding that the timer removes.
 ON_EXPIRED: list[Callable[[World, Binding], None]] = []
+# Modules that start a timer over all bindings.
+ON_START: list[Callable[[World, Usrloc], None]] = []
 
 
 @attrs.define(eq=False)
@@ -90,6 +92,8 @@ class Usrloc:
         """The timer runs from the start."""
         self._started = self.now
         self.world.clock.after(self._interval, self._tick)
+        for start in ON_START:
+            start(self.world, self)
 
     @property
     def now(self) -> int:
