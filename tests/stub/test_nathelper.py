@@ -201,3 +201,23 @@ def test_fix_nated_sdp_replaces_and_remembers_the_address(ksr: Ksr) -> None:
     assert "c=IN IP4 198.51.100.7\r\n" in body
     assert body.endswith("\r\na=oldmediaip:10.0.0.1\r\n")
     assert KSR.nathelper.fix_nated_sdp(0) == 2
+
+
+def test_set_alias_to_pv_tells_where_an_alias_leads(ksr: Ksr) -> None:
+    """Here udp is named, and a variable that can't be written is -1."""
+    coming(ksr, "<sip:a@192.168.0.103;alias=1.2.3.4~50~1>")
+    assert KSR.nathelper.set_alias_to_pv("$avp(x)") == 1
+    assert KSR.pv.get("$avp(x)") == "sip:1.2.3.4:50;transport=udp"
+    assert KSR.nathelper.set_alias_to_pv("$si") == -1
+    coming(ksr)
+    assert KSR.nathelper.set_alias_to_pv("$avp(x)") == -1
+
+
+def test_the_alias_names_the_transport(ksr: Ksr) -> None:
+    """By a number: 2 is TCP, 6 is secure WebSocket, which is asked for as ws."""
+    for proto, number in (("tcp", 2), ("tls", 3), ("wss", 6)):
+        routed = coming(ksr)
+        routed.proto = proto
+        assert KSR.nathelper.nat_uac_test(64) == (1 if proto == "wss" else -1)
+        KSR.nathelper.set_contact_alias()
+        assert sent_contact(routed) == (f"<sip:a@192.168.0.103;alias=198.51.100.7~5060~{number}>")

@@ -113,6 +113,25 @@ def add_contact_alias_addr(world: World, ip: str, port: str, proto: str) -> int:
 
 
 @model("nathelper")
+def set_alias_to_pv(world: World, name: str) -> int:
+    """Write where the alias of the only Contact leads to into a variable; -1 without one."""
+    header = world.msg.first("contact")
+    try:
+        found = [] if header is None else contacts.of_header(world.msg, header)
+    except ParseError:
+        found = []
+    if len(found) != 1:
+        return FAILED
+    alias = re.search(rf";{re.escape(alias_name(world))}([^~]*)~([^~]*)~(\d+)", found[0].value.uri)
+    spec = pv.lookup(world, name)
+    if alias is None or spec is None or spec.variable.set is None:
+        return FAILED
+    proto = addresses.proto_name(int(alias[3]))
+    value = f"sip:{alias[1]}:{alias[2]};transport={proto}"
+    return DONE if pv.put(world, name, value) else FAILED
+
+
+@model("nathelper")
 def handle_ruri_alias(world: World) -> int:
     """Send the request to the first alias of the R-URI, and take it away.
 
