@@ -32,6 +32,8 @@ class Function:
             return refused
         given = [from_python(a) if isinstance(a, str) else a for a in arguments]
         result = self._result(world, self._run(world, given[: len(self.signature.parameters)]))
+        # a callback that ran within the call may have poisoned it: it has done its work, and raises
+        raise_poison(world)
         world.calls.append(Call(self.signature.full_name, arguments, result, world.route))
         return result
 

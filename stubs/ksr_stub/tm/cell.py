@@ -346,6 +346,8 @@ def restart_expiry(
 
 def _again(world: World, transaction: Transaction, buffer: Buffer) -> None:
     def send_again() -> None:
+        if buffer.expire is not None and buffer.expire.at <= world.clock.now:
+            return
         transmit(world, buffer)
         slow = buffer.slow or buffer.interval * 2 > transaction.t2
         buffer.interval = transaction.t2 if slow else buffer.interval * 2
