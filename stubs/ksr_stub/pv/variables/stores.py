@@ -75,8 +75,7 @@ def _set_shared(world: World, inner: str, index: Index, value: Value) -> bool:
 
 @variable("shv", set=_set_shared, inner=str)
 def shared(world: World, inner: str, index: Index) -> Value:
-    values = world.part(Script).shared
-    return values[inner] if inner in values else _initial(world, inner)
+    return world.part(Script).shared.setdefault(inner, _initial(world, inner))
 
 
 AvpName = str | int | Spec
