@@ -26,15 +26,14 @@ class Function:
         world = current()
         if keywords:
             raise TypeError(f"{self.signature.full_name}() takes no keyword arguments")
-        raise_poison(world)
         refused = self._refuse(world, arguments)
         if refused is not None:
             return refused
         given = [from_python(a) if isinstance(a, str) else a for a in arguments]
         result = self._result(world, self._run(world, given[: len(self.signature.parameters)]))
-        # a callback that ran within the call may have poisoned it: it has done its work, and raises
-        raise_poison(world)
         world.calls.append(Call(self.signature.full_name, arguments, result, world.route))
+        # the call has done its work when Python sees the exception that a callback left
+        raise_poison(world)
         return result
 
     def _run(self, world: World, arguments: list[object]) -> object:
@@ -46,8 +45,8 @@ class Function:
         if model is None:
             raise world.fault(
                 NotModelled(
-                    f"{self.signature.full_name} exists in Kamailio {world.version} but has no model:"
-                    f" add one to ksr_stub/models/{self.signature.namespace or 'core'}.py, or let"
+                    f"{self.signature.full_name} exists in Kamailio {world.version} but has no"
+                    f" model: add one to ksr_stub/models/{self.signature.namespace or 'core'}.py, or let"
                     f" the test answer with ksr.answer({'.'.join(k for k in key if k)!r}, ...)"
                 )
             )

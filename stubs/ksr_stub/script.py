@@ -71,6 +71,10 @@ def run(world: World, name: str, *extra: object, with_message: bool = True) -> i
         What the callback returned; None if it is missing or failed (faithful mode).
     """
     handler = getattr(world.script, name, None)
+    if name not in type(world.script).__dict__:
+        # Looking a name up elsewhere than in its class (a module has its callbacks in itself)
+        # makes Python forget a pending exception.
+        world.poisoned = None
     if not callable(handler):
         _missing(world, name)
         return None
@@ -112,8 +116,8 @@ def _no_int(world: World, name: str, result: object) -> None:
     if world.strict:
         raise world.fault(
             WrongReturn(
-                f"{name} returned {result!r} and not an int: on Kamailio 5.6 the next KSR call of this"
-                " worker raises SystemError, so that a request is lost"
+                f"{name} returned {result!r} and not an int: on Kamailio 5.6 the next KSR call of"
+                " this worker can raise SystemError, so that a request is lost"
             )
         )
     if world.version == "5.6":
