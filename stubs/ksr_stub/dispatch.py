@@ -46,8 +46,8 @@ class Function:
             raise world.fault(
                 NotModelled(
                     f"{self.signature.full_name} exists in Kamailio {world.version} but has no"
-                    f" model: add one to ksr_stub/models/{self.signature.namespace or 'core'}.py, or let"
-                    f" the test answer with ksr.answer({'.'.join(k for k in key if k)!r}, ...)"
+                    f" model: add one to ksr_stub/models/{self.signature.namespace or 'core'}.py,"
+                    f" or let the test answer with ksr.answer({'.'.join(k for k in key if k)!r}, ...)"
                 )
             )
         return model(world, *arguments)
