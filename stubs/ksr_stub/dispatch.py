@@ -43,14 +43,16 @@ class Function:
             return answer(*arguments) if callable(answer) else answer
         model = MODELS.get(key)
         if model is None:
-            raise world.fault(
-                NotModelled(
-                    f"{self.signature.full_name} exists in Kamailio {world.version} but has no"
-                    f" model: add one to ksr_stub/models/{self.signature.namespace or 'core'}.py,"
-                    f" or let the test answer with ksr.answer({'.'.join(k for k in key if k)!r}, ...)"
-                )
-            )
+            raise world.fault(NotModelled(self._not_modelled(world.version)))
         return model(world, *arguments)
+
+    def _not_modelled(self, version: str) -> str:
+        namespace, name = self.signature.namespace, self.signature.name
+        return (
+            f"{self.signature.full_name} exists in Kamailio {version} but has no model: add one to"
+            f" ksr_stub/models/{namespace or 'core'}.py, or let the test answer with"
+            f" ksr.answer({f'{namespace}.{name}'.lstrip('.')!r}, ...)"
+        )
 
     def _result(self, world: World, raw: object) -> object:
         kind = self.signature.returns
