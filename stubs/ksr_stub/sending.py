@@ -26,6 +26,33 @@ class Hosts:
     unreachable: set[str] = attrs.Factory(set)
 
 
+@attrs.frozen
+class Connection:
+    """A TCP connection that a client opened: its number, protocol and socket."""
+
+    number: int
+    proto: str
+    socket: Socket
+
+
+@attrs.define(eq=False)
+class Connections:
+    """Those that are open, by the address of the client."""
+
+    open: dict[Address, Connection] = attrs.Factory(dict)
+
+
+def connected(world: World, to: Address, proto: str) -> Connection | None:
+    """The connection to an address, where one of that kind is open."""
+    if proto == "udp":
+        return None
+    found = world.part(Connections).open.get(to)
+    if found is None or _CARRIER.get(found.proto, found.proto) != found.socket.proto:
+        return None
+    same = found.proto == proto or {found.proto, proto} <= {"ws", "wss"}
+    return found if same else None
+
+
 def resolve(world: World, host: str) -> str | None:
     """The address of a host, None where it can't be resolved."""
     bare = host.strip("[]")
@@ -54,7 +81,12 @@ def destination(world: World, text: str, *, secure: bool = True) -> tuple[Addres
         proto = named if not secure else {"ws": "wss"}.get(named, "tls")
     address = resolve(world, parsed.param("maddr") or parsed.host)
     port = parsed.port_number or (5061 if proto == "tls" else uri.DEFAULT_PORTS.get(proto, 5060))
-    return None if address is None else (Address(address, port), proto)
+    if address is None:
+        return None
+    to = Address(address, port)
+    open_one = connected(world, to, proto)
+    # there is no ;transport=wss: a WebSocket is what its connection is
+    return to, open_one.proto if open_one is not None else proto
 
 
 def send_socket(
@@ -67,7 +99,11 @@ def send_socket(
     """
     carrier = _CARRIER.get(proto, proto)
     six = ":" in to.host
-    if forced is not None and forced.proto != carrier:
+    if (
+        forced is not None
+        and forced.proto != carrier
+        and not (proto == "ws" and forced.proto == "tls")
+    ):
         forced = next(
             (
                 s
@@ -113,6 +149,9 @@ def send(world: World, text: str, to: Address, way: Way, connection: int = 0) ->
     if to.host in world.part(Hosts).unreachable:
         world.say(-1, f"core: msg_send to {to.host}:{to.port} failed")
         return False
+    if not connection:
+        open_one = connected(world, to, way.proto)
+        connection = 0 if open_one is None else open_one.number
     world.sent.append(Sent(text.encode("latin-1"), to, way.proto, way.socket, connection))
     return True
 

@@ -48,6 +48,7 @@ def receive(
         received = message.parse(data, source, here)
         received.proto, received.connection = proto, connection
         received.id = world.next_message_id()
+        _remember(world, received)
         _check(received)
     except ParseError as error:
         world.say(-1, f"core: parsing of SIP message failed: {error}")
@@ -98,6 +99,14 @@ def _socket(world: World, proto: str, source: Address) -> Socket:
     if found is None:
         raise ValueError(f"the server has no {proto} socket for {source.host}: set world.sockets")
     return found
+
+
+def _remember(world: World, received: SipMessage) -> None:
+    """Requests to the client go by the connection that it opened."""
+    if received.proto == "udp":
+        return
+    open_one = sending.Connection(received.connection, received.proto, received.socket)
+    world.part(sending.Connections).open[received.source] = open_one
 
 
 def _check(received: SipMessage) -> None:

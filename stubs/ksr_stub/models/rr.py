@@ -386,7 +386,7 @@ def _after_loose(world: World, message: SipMessage, hops: list[_Hop], *, preload
     if _is_ours(world, parsed):
         notes.params = parsed.params
         double = bool(world.param("rr", "enable_double_rr", 1)) and _is_double(parsed)
-        if not double and world.param("rr", "force_send_socket", 1):
+        if not double and world.param("rr", "force_send_socket", 0):
             _force_socket(world, message, parsed)
         place = 1
         _drop_finished(message, hops, 0)
