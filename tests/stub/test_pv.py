@@ -1,4 +1,4 @@
-"""What Kamailio 5.6.3 answered, and the stub: pseudo-variables of six messages and every way to write one wrong."""
+"""What Kamailio 5.6.3 answered, and the stub: pseudo-variables, and the ways to write one wrong."""
 
 from __future__ import annotations
 
