@@ -137,9 +137,9 @@ class Dialog:
         self.ended = True
         return final
 
-    def acknowledge(self, cseq: int) -> Result:
-        """ACK of a 2xx."""
-        data = self._build("ACK", cseq, "", None, "")
+    def acknowledge(self, cseq: int, sdp: str = "") -> Result:
+        """ACK of a 2xx; with an SDP answer where the 2xx had the offer."""
+        data = self._build("ACK", cseq, sdp, None, "application/sdp")
         return self.phone.send_in_dialog(data, self.routes, self.target)
 
     def on_request(self, request: Message) -> None:
@@ -222,7 +222,9 @@ class Call(Dialog):
         self.remote, self.remote_tag = reply["To"], reply.parameter("To", "tag") or ""
         self.routes = _route_set(reply)[::-1]
         self._refresh(reply)
-        self.acknowledge(self.cseq)
+        late_offer = reply.body and not self.transaction.request.body
+        host = self.phone.private[0]
+        self.acknowledge(self.cseq, builders.SDP.format(host=host) if late_offer else "")
 
 
 class IncomingCall(Dialog):
