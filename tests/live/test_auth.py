@@ -235,14 +235,14 @@ def test_no_password_calls_in_the_name_of_somebody_else(phone: Phone, callee: Ph
     assert not callee.has_request("MESSAGE")
 
 
-@pytest.mark.parametrize("header", ["sender", "to"])
+@pytest.mark.parametrize("place", ["sender", "to", "uri"])
 def test_a_foreign_domain_cannot_be_registered_here(
-    shared: Server, phone: Phone, header: str
+    shared: Server, phone: Phone, place: str
 ) -> None:
     before = _all_bindings(shared)
-    ours = {"sender": OURS, "to": f"<{phone.aor}>"}
-    response = register(phone, **{**ours, header: f"<sip:1111@{FOREIGN}>"})
-    assert response.status == 403
+    parts = {"uri": f"sip:{DOMAIN}", "sender": OURS, "to": f"<{phone.aor}>"}
+    parts[place] = f"sip:{FOREIGN}" if place == "uri" else f"<sip:1111@{FOREIGN}>"
+    assert ask(phone, "REGISTER", **parts).status == 403
     assert _all_bindings(shared) == before
 
 
@@ -380,9 +380,12 @@ def test_bytes_that_are_no_utf8_get_a_reply_and_do_no_harm(
     assert register(phone).status == 401, "the next request meets no trace of it"
 
 
-def test_no_request_is_lost_after_others_were_relayed(phone: Phone, callee: Phone) -> None:
-    """A callback that misbehaves shows at the next request of the same worker."""
+def test_no_request_is_lost_after_others_were_relayed(
+    shared: Server, phone: Phone, callee: Phone
+) -> None:
+    """A callback that is missing or misbehaves shows at the next request of the same worker."""
     phone.password = "secret of 1111"
+    mark = shared.mark()
     for _ in range(50):
         sent = phone.request("MESSAGE", "2222")
         callee.expect_request("MESSAGE").reply(200)
@@ -390,5 +393,7 @@ def test_no_request_is_lost_after_others_were_relayed(phone: Phone, callee: Phon
         call = phone.invite("2222")
         callee.expect_request("INVITE").reply(603)
         call.wait_for(603)
-        ask(phone, "OPTIONS", f"sip:127.0.0.1:{phone.server[1]}", sender=THEIRS)
+        keepalive = ask(phone, "OPTIONS", f"sip:127.0.0.1:{phone.server[1]}", sender=THEIRS)
+        assert keepalive.status == 200
         assert phone.register().status == 200
+    assert [line for line in shared.process.lines[mark:] if "ERROR" in line] == []

@@ -206,10 +206,11 @@ def test_a_reload_of_broken_code_leaves_the_old_routes_running(
     file, right, wrong = BROKEN[fault]
     checkout.change("kemi_routes/guard.py", KEEPALIVE, '"Second Version"')
     checkout.change(file, right, wrong)
-    mark = checkout.server.mark()
-    checkout.reload()
-    assert checkout.answers() == {"Keepalive"}
-    checkout.server.wait_for_log("the new routes don't load, the old ones stay", since=mark)
+    for _ in range(2):
+        mark = checkout.server.mark()
+        checkout.reload()
+        assert checkout.answers() == {"Keepalive"}
+        checkout.server.wait_for_log("the new routes don't load, the old ones stay", since=mark)
     phone = checkout.server.phone(checkout.server.host, "1111", local=ANY_PORT)
     assert phone.register().status == 200
     checkout.change(file, wrong, right)
