@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from ksr_stub import branches, server
 from ksr_stub.message import Address, SipMessage
 from ksr_stub.registry import model
 from ksr_stub.sending import resolve
 from ksr_stub.tm import cell, forward, reply
-from ksr_stub.tm.cell import BRANCH_FAILURE, Client, Pending, Transaction
-from ksr_stub.world import BRANCH, FAILURE, REPLY, REQUEST, World
+from ksr_stub.tm.cell import BRANCH_FAILURE, Pending, Transaction
+from ksr_stub.world import BRANCH, FAILURE, REQUEST, World
 
 
 def current(world: World) -> Transaction | None:
@@ -295,184 +294,6 @@ def t_set_disable_internal_reply(world: World, state: int) -> int:
 def t_set_no_e2e_cancel_reason(world: World, state: int) -> int:
     """Whether Reason of a CANCEL is left out on the branches; 1."""
     return _set_option(world, "no_cancel_reason", bool(state))
-
-
-def _set_timers(world: World, **values: float) -> int:
-    transaction = current(world)
-    holder: Transaction | Pending = transaction or cell.pending(world.msg)
-    for name, value in values.items():
-        if value:
-            setattr(holder, name, value)
-    return 1
-
-
-@model("tm")
-def t_set_fr(world: World, fr_inv: int, fr: int) -> int:
-    """How long to wait for a final reply after a provisional one, and for any; milliseconds."""
-    transaction = current(world)
-    _set_timers(world, fr_inv=fr_inv / 1000, fr=fr / 1000)
-    if transaction is not None:
-        _restart(world, transaction)
-    return 1
-
-
-@model("tm")
-def t_set_fr_inv(world: World, fr_inv: int) -> int:
-    """As t_set_fr, the first only."""
-    return t_set_fr(world, fr_inv, 0)
-
-
-@model("tm")
-def t_reset_fr(world: World) -> int:
-    """Back to the modparams fr_inv_timer and fr_timer; 1."""
-    if current(world) is None:
-        note = cell.pending(world.msg)
-        note.fr = note.fr_inv = 0.0
-        return 1
-    inv, other = world.param("tm", "fr_inv_timer", 120000), world.param("tm", "fr_timer", 30000)
-    return t_set_fr(world, inv, other)
-
-
-def _restart(world: World, transaction: Transaction) -> None:
-    for client in transaction.clients:
-        if client.request.expire is None:
-            continue
-        ringing = transaction.is_invite and 0 < client.last_received < 200
-        after = transaction.fr_inv if ringing else transaction.fr
-        cell.restart_expiry(
-            world, transaction, client.request, after, _expiry(world, transaction, client)
-        )
-
-
-def _expiry(world: World, transaction: Transaction, client: Client) -> Callable[[], None]:
-    return lambda: reply.timeout(world, transaction, client)
-
-
-@model("tm")
-def t_set_retr(world: World, t1: int, t2: int) -> int:
-    """The first and the longest interval of retransmissions, in milliseconds; 1."""
-    return _set_timers(world, t1=t1 / 1000, t2=t2 / 1000)
-
-
-@model("tm")
-def t_reset_retr(world: World) -> int:
-    """Back to the modparams retr_timer1 and retr_timer2; 1."""
-    return _set_timers(
-        world,
-        t1=cell.seconds(world, "retr_timer1", 500),
-        t2=cell.seconds(world, "retr_timer2", 4000),
-    )
-
-
-@model("tm")
-def t_set_max_lifetime(world: World, invite: int, other: int) -> int:
-    """How long transactions of INVITE and of others live at most, in milliseconds; 1."""
-    transaction = current(world)
-    if transaction is None:
-        note = cell.pending(world.msg)
-        note.life_inv, note.life = invite / 1000, other / 1000
-        return 1
-    chosen = invite if transaction.is_invite else other
-    if chosen:
-        transaction.life_end = world.clock.now + chosen / 1000
-    return 1
-
-
-@model("tm")
-def t_reset_max_lifetime(world: World) -> int:
-    """Back to the modparams max_inv_lifetime and max_noninv_lifetime; 1."""
-    inv = world.param("tm", "max_inv_lifetime", 180000)
-    return t_set_max_lifetime(world, inv, world.param("tm", "max_noninv_lifetime", 32000))
-
-
-@model("tm")
-def t_is_canceled(world: World) -> int:
-    """1 where the transaction was cancelled, else -1."""
-    transaction = check(world)
-    return 1 if transaction is not None and transaction.cancelled else -1
-
-
-@model("tm")
-def t_is_expired(world: World) -> int:
-    """1 where the transaction is beyond its lifetime, else -1."""
-    transaction = check(world)
-    return 1 if transaction is not None and transaction.life_end <= world.clock.now else -1
-
-
-@model("tm")
-def t_any_timeout(world: World) -> int:
-    """1 where a branch had no answer in time, else -1."""
-    transaction = check(world)
-    found = transaction is not None and any(client.timed_out for client in transaction.clients)
-    return 1 if found else -1
-
-
-@model("tm")
-def t_any_replied(world: World) -> int:
-    """1 where a branch was answered, else -1."""
-    transaction = check(world)
-    found = transaction is not None and any(client.replied for client in transaction.clients)
-    return 1 if found else -1
-
-
-@model("tm")
-def t_branch_timeout(world: World) -> int:
-    """In a failure route: 1 where the picked branch had no answer in time, else -1."""
-    inside = world.route in (FAILURE, BRANCH_FAILURE)
-    return 1 if inside and cell.pending(world.msg).timed_out else -1
-
-
-@model("tm")
-def t_branch_replied(world: World) -> int:
-    """In a failure route: 1 where the picked branch was answered before, else -1."""
-    inside = world.route in (FAILURE, BRANCH_FAILURE)
-    return 1 if inside and cell.pending(world.msg).replied else -1
-
-
-@model("tm")
-def t_grep_status(world: World, code: int) -> int:
-    """1 where a branch got that code, else -1."""
-    transaction = check(world)
-    if transaction is None:
-        return -1
-    found = any(c.last_received == code and c.replied for c in transaction.clients)
-    return 1 if found else -1
-
-
-@model("tm")
-def t_get_status_code(world: World) -> int:
-    """The code of the reply, of the last one sent, or of the picked branch; -1 none."""
-    transaction = check(world)
-    if transaction is None:
-        return -1
-    return status_of(world, transaction) or -1
-
-
-@model("tm")
-def t_check_status(world: World, pattern: str) -> int:
-    """Whether that code matches an extended regular expression; 1 or -1."""
-    transaction = check(world)
-    if transaction is None:
-        return -1
-    try:
-        expression = re.compile(pattern, re.IGNORECASE | re.MULTILINE)
-    except re.error:
-        world.say(-1, f"tm: Bad regular expression '{pattern}'")
-        return -1
-    return 1 if expression.search(str(status_of(world, transaction))) else -1
-
-
-def status_of(world: World, transaction: Transaction) -> int:
-    """The code that matters in the route that runs."""
-    if world.route == REQUEST:
-        return transaction.status
-    if world.route == REPLY:
-        return world.msg.status
-    client = transaction.clients[cell.pending(world.msg).branch]
-    if world.route == BRANCH_FAILURE:
-        return client.last_received
-    best = reply.pick(transaction, None, 0, None)
-    return client.last_received if best is None else best.last_received
 
 
 @model("tm")
