@@ -9,6 +9,9 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+# whether the stub is installed or only in the path: the plugin is loaded once
+PLUGIN = ("-p", "no:ksr", "-p", "ksr_stub.plugin")
+
 PAGE = Path(__file__).resolve().parents[2] / "docs/testing.md"
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -30,7 +33,7 @@ def test_a_test_on_the_page_passes(name: str, pytester: pytest.Pytester) -> None
     for other, text in files().items():
         if other == name or not other.startswith("test_"):
             pytester.path.joinpath(other).write_text(text)
-    result = pytester.runpytest("-p", "ksr_stub.plugin", name)
+    result = pytester.runpytest(*PLUGIN, name)
     outcomes = result.parseoutcomes()
     tests = len(re.findall(r"^def test_", files()[name], re.MULTILINE))
     assert outcomes.pop("passed") >= tests

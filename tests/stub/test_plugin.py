@@ -13,6 +13,9 @@ from ksr_stub.harness import Ksr
 
 pytest_plugins = ["pytester"]
 
+# whether the stub is installed or only in the path: the plugin is loaded once
+PLUGIN = ("-p", "no:ksr", "-p", "ksr_stub.plugin")
+
 SCRIPT = """
 import sys
 import KSR
@@ -70,7 +73,7 @@ def test_the_script_is_gone_after_the_test(pytester: pytest.Pytester, script: Pa
             assert not hasattr(ksr.load({str(script)!r}).answer, "seen")
         """
     )
-    pytester.runpytest("-p", "ksr_stub.plugin").assert_outcomes(passed=2)
+    pytester.runpytest(*PLUGIN).assert_outcomes(passed=2)
     assert "routes" not in sys.modules
 
 
@@ -90,7 +93,7 @@ def test_each_test_has_its_own_world(pytester: pytest.Pytester) -> None:
             assert ksr.world.calls == []
         """
     )
-    pytester.runpytest("-p", "ksr_stub.plugin").assert_outcomes(passed=2)
+    pytester.runpytest(*PLUGIN).assert_outcomes(passed=2)
 
 
 def test_the_marker_chooses_version_and_mode(pytester: pytest.Pytester) -> None:
@@ -111,7 +114,7 @@ def test_the_marker_chooses_version_and_mode(pytester: pytest.Pytester) -> None:
             pass
         """
     )
-    result = pytester.runpytest("-p", "ksr_stub.plugin", "--strict-markers")
+    result = pytester.runpytest(*PLUGIN, "--strict-markers")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*takes version in*not version='4.0'*"])
 
@@ -128,7 +131,7 @@ def test_a_failure_shows_the_traffic(pytester: pytest.Pytester, script: Path) ->
             assert ksr.receive(options()).reply.status == 404
         """
     )
-    result = pytester.runpytest("-p", "ksr_stub.plugin")
+    result = pytester.runpytest(*PLUGIN)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -160,7 +163,7 @@ def test_a_hidden_fault_fails_the_test(pytester: pytest.Pytester, script: Path) 
             ksr.receive(options())
         """
     )
-    result = pytester.runpytest("-p", "ksr_stub.plugin")
+    result = pytester.runpytest(*PLUGIN)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*hid 1 fault(s)*", "*UnknownFunction: *KSR.sl.nonsense*"])
 
