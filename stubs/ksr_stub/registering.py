@@ -118,10 +118,11 @@ def expires_header(message: SipMessage) -> int:
         raise Refused(Fault.EXPIRES)
     digits = re.match(r"(\d{1,10})(?:[ \t\r\n]|$)", header.body)
     usable = digits is not None and len(header.body) <= 10
-    return _int32(int(digits[1])) if digits is not None and usable else -1
+    return signed(int(digits[1])) if digits is not None and usable else -1
 
 
-def _int32(number: int) -> int:
+def signed(number: int) -> int:
+    """The number as C's int keeps it."""
     number &= 0xFFFFFFFF
     return number - 2**32 if number >= 2**31 else number
 
@@ -151,7 +152,7 @@ def _asked(world: World, message: SipMessage, contact: Contact) -> int:
     own = contact.get("expires")
     default = world.param("registrar", "default_expires", 3600)
     if own:
-        return _int32(int(own)) if own.isdigit() and int(own) < 2**32 else default
+        return signed(int(own)) if own.isdigit() and int(own) < 2**32 else default
     header = expires_header(message)
     return header if header >= 0 else default
 

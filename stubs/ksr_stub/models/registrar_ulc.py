@@ -11,7 +11,7 @@ from ksr_stub.message import Address
 from ksr_stub.models.registrar import has_table
 from ksr_stub.models.usrloc import ON_EXPIRED, Binding, Usrloc
 from ksr_stub.pv.values import Value
-from ksr_stub.registering import Refused
+from ksr_stub.registering import Refused, signed
 from ksr_stub.registry import model
 from ksr_stub.world import EVENT, World
 
@@ -111,7 +111,8 @@ def _ulc(world: World, inner: tuple[str, str], index: Any) -> Value:  # noqa: AN
 def _value(world: World, profile: Profile, binding: Binding, name: str) -> Value:
     if name in _ATTRIBUTES:
         value: Value = getattr(binding, _ATTRIBUTES[name])
-        return value
+        # an int of 32 bits: all methods are -1
+        return signed(value) if isinstance(value, int) else value
     socket = binding.socket
     connected = socket is not None and socket.proto != "udp"
     values: dict[str, Value] = {
