@@ -30,15 +30,16 @@ def rewrite(
         return False
     new_user = found.user if user is None else user
     out = _scheme(found, host) + (new_user + _password(found, new_user))
-    if found.kind == "tel":
-        params = found.params if plain_tel else found.user_params
-        out += f";{params}" if params else ""
-    if host is not None or not plain_tel:
+    if plain_tel:
+        out += f";{found.params}" if "params" in found.given else ""
+    elif found.kind == "tel":
+        out += f";{found.user_params}" if "user_params" in found.given else ""
+    if host is not None or found.scheme in ("sip", "sips"):
         out += ("@" if new_user else "") + (found.host if host is None else host)
     out += _tail(found, port)
     if plain_tel and host is not None:
         out += ";user=phone"
-    world.msg.new_uri = out + (f"?{found.headers}" if found.headers else "")
+    world.msg.new_uri = out + (f"?{found.headers}" if "headers" in found.given else "")
     return True
 
 
@@ -49,10 +50,11 @@ def _scheme(found: Uri, host: str | None) -> str:
 
 
 def _password(found: Uri, user: str) -> str:
-    return f":{found.password}" if user and found.password else ""
+    return f":{found.password}" if user and "password" in found.given else ""
 
 
 def _tail(found: Uri, port: str | None) -> str:
-    shown = found.port if port is None else port
-    params = found.params if found.scheme in ("sip", "sips") else ""
-    return (f":{shown}" if shown else "") + (f";{params}" if params else "")
+    shown = (found.port if found.port_given else None) if port is None else port or None
+    out = "" if shown is None else f":{shown}"
+    sip = found.scheme in ("sip", "sips")
+    return out + (f";{found.params}" if sip and "params" in found.given else "")

@@ -23,6 +23,8 @@ class Uri:
 
     `kind` is what Kamailio takes it for: `sip`, `sips`, `tel` (also a sip URI with `user=phone`)
     or `urn`; `user_params` are the parameters within the user part of such a telephone number.
+    `given` names the parts that are there, be they empty: `port`, `password`, `params`, `headers`,
+    `user_params`.
     """
 
     scheme: str
@@ -34,7 +36,12 @@ class Uri:
     headers: str
     kind: str = "sip"
     user_params: str = ""
-    port_given: bool = False
+    given: frozenset[str] = frozenset()
+
+    @property
+    def port_given(self) -> bool:
+        """Whether there is a port, or the colon before one."""
+        return "port" in self.given
 
     @property
     def port_number(self) -> int:
@@ -116,21 +123,24 @@ def parse(text: str) -> Uri | None:
         scan.user_part(len(scheme) + 1)
     except _BadUri:
         return None
-    if len(scan.port or "") > 5 or (scan.host and not scan.user and scan.host_follows_at()):
-        return None
-    return _made(kind, scan)
+    stray_at = kind != "tel" and scan.host and not scan.user and scan.host_follows_at()
+    return None if len(scan.port or "") > 5 or stray_at else _made(kind, scan)
 
 
 def _made(kind: str, scan: _Scan) -> Uri:
+    optional = {"password": scan.password, "port": scan.port, "params": scan.params,
+                "headers": scan.headers}  # fmt: skip
+    given = frozenset(name for name, text in optional.items() if text is not None)
     found = Uri(
-        kind, scan.user, scan.password, scan.host, scan.port or "", scan.params, scan.headers,
-        kind, "", scan.port is not None,
+        kind, scan.user, scan.password or "", scan.host, scan.port or "", scan.params or "",
+        scan.headers or "", kind, "", given,
     )  # fmt: skip
     if kind == "tel":
         return attrs.evolve(found, user=found.host, host="")
     if kind in ("sip", "sips") and found.known("user") == "phone":
-        number, _, params = found.user.partition(";")
-        return attrs.evolve(found, kind="tel", user=number, user_params=params)
+        number, semicolon, params = found.user.partition(";")
+        given |= {"user_params"} if semicolon else frozenset()
+        return attrs.evolve(found, kind="tel", user=number, user_params=params, given=given)
     return found
 
 
@@ -139,8 +149,11 @@ class _Scan:
 
     def __init__(self, text: str, urn: bool) -> None:
         self.text, self.urn = text, urn
-        self.user = self.password = self.host = self.params = self.headers = ""
+        self.user = self.host = ""
+        self.password: str | None = None
         self.port: str | None = None
+        self.params: str | None = None
+        self.headers: str | None = None
         self.host_start = 0
         self.found_user = False
 
@@ -156,7 +169,7 @@ class _Scan:
         if end is None:
             self.host = self.text[start:]
         elif end[0] == "@":
-            self._host_behind(end.start(), self.text[start : end.start()], "")
+            self._host_behind(end.start(), self.text[start : end.start()], None)
         elif end[0] == ":":
             self._password_or_port(start, end.start())
         else:
@@ -177,7 +190,7 @@ class _Scan:
         """An `@` without a user."""
         return self.text[self.host_start - 1] == "@" or self.host[0] == "@"
 
-    def _host_behind(self, at: int, user: str, password: str) -> None:
+    def _host_behind(self, at: int, user: str, password: str | None) -> None:
         self.user, self.password, self.found_user = user, password, True
         self.host_part(at + 1)
 
@@ -260,5 +273,5 @@ class _Scan:
         if self.found_user:
             raise _BadUri
         user = self.text[self.host_start : colon or at]
-        self.port, self.params = None, ""
-        self._host_behind(at, user, self.text[colon + 1 : at] if colon else "")
+        self.port = self.params = None
+        self._host_behind(at, user, self.text[colon + 1 : at] if colon else None)
