@@ -18,8 +18,6 @@ SDP_IS_NOT_SOURCE, DESTINATION_DIFFERS = 256, 512
 
 DONE, NOTHING_TO_DO, FAILED = 1, 2, -1
 SIP_PORT = 5060
-# an alias parameter shorter than this is no alias: alias=1~2~3
-_SHORTEST_ALIAS = 5
 
 
 @model("nathelper")
@@ -129,22 +127,6 @@ def set_alias_to_pv(world: World, name: str) -> int:
     proto = addresses.proto_name(int(alias[3]))
     value = f"sip:{alias[1]}:{alias[2]};transport={proto}"
     return DONE if pv.put(world, name, value) else FAILED
-
-
-@model("nathelper")
-def handle_ruri_alias(world: World) -> int:
-    """Send the request to the first alias of the R-URI, and take it away.
-
-    Returns:
-        1, 2 where there is no alias, -1 for one that is broken.
-    """
-    return _follow_alias(world, last=False)
-
-
-@model("nathelper")
-def handle_ruri_alias_mode(world: World, mode: int) -> int:
-    """The same with the last alias, if mode is not 0."""
-    return _follow_alias(world, last=mode != 0)
 
 
 @model("nathelper")
@@ -313,12 +295,13 @@ def trim_alias(text: str, name: str = "alias=") -> str:
 def _with_source(message: SipMessage, text: str, parsed: Uri) -> str:
     source = f"{addresses.in_uri(message.source.host)}:{message.source.port}"
     hostport = parsed.host + (f":{parsed.port}" if parsed.port else "")
-    at = _host_offset(text)
+    at = host_offset(text)
     rest = text[at + len(hostport) :]
     return text[:at] + source + re.sub(r"[; \t]+maddr=[^;?]*", "", rest, count=1)
 
 
-def _host_offset(text: str) -> int:
+def host_offset(text: str) -> int:
+    """Where the host of a URI begins."""
     before_headers = text.partition("?")[0]
     at = before_headers.rfind("@")
     return (at if at >= 0 else text.index(":")) + 1
@@ -345,73 +328,6 @@ def _add_alias(
     if bare:
         message.insert(header.body_start, "<")
     hostport = parsed.host + (f":{parsed.port}" if parsed.port else "")
-    behind = contact.start + _host_offset(contact.uri) + len(hostport)
+    behind = contact.start + host_offset(contact.uri) + len(hostport)
     message.insert(behind, f";{alias_name(world)}{alias}{'>' if bare else ''}")
     return DONE
-
-
-def _follow_alias(world: World, last: bool) -> int:
-    message = world.msg
-    text, name = message.uri, alias_name(world)
-    parsed = uri.parse(text)
-    if parsed is None:
-        return FAILED
-    if parsed.scheme not in ("sip", "sips") or not parsed.params:
-        return NOTHING_TO_DO
-    begin = text.index(f";{parsed.params}", _host_offset(text)) + 1
-    end = begin + len(parsed.params)
-    start, left = _find_alias(text[begin:end], name, last, world.version == "5.6")
-    if start is None:
-        return NOTHING_TO_DO
-    return _use_alias(message, begin + start, name, left)
-
-
-def _find_alias(params: str, name: str, last: bool, in_5_6: bool) -> tuple[int | None, int]:
-    """Where the alias is, and how many characters Kamailio thinks there are from it on."""
-    found: int | None = None
-    at = 0
-    while len(params) - at > len(name) + _SHORTEST_ALIAS - 1:
-        if params.startswith(name, at):
-            found = at
-            if not last:
-                return at, len(params) - at
-            # 5.6.3 goes on counting behind the name, but reads from before it
-            at += len(name) if in_5_6 else 0
-        semicolon = params.find(";", at)
-        if semicolon < 0:
-            break
-        at = semicolon + 1
-    if found is None:
-        return None, 0
-    return found, len(params) - (at if in_5_6 else found)
-
-
-def _use_alias(message: SipMessage, start: int, name: str, left: int) -> int:
-    text = message.uri
-    value = start + len(name)
-    length = left - len(name)
-    stop = value + length if length >= 0 else len(text)
-    tilde = text.find("~", value, stop)
-    if tilde < 0:
-        return FAILED
-    # Kamailio writes the colon into the URI itself, and leaves it there on an error
-    text = f"{text[:tilde]}:{text[tilde + 1 :]}"
-    second = text.find("~", tilde + 1, stop)
-    proto = text[second + 1 : second + 2] if second >= 0 else ""
-    number = int(proto) if proto.isdigit() else 0
-    ends = second + 2 >= stop and length >= 0
-    if (
-        second < 0
-        or not addresses.proto_name(number)
-        or not (ends or text[second + 2 : second + 3] in (";", "?"))
-    ):
-        _set_uri(message, text)
-        return FAILED
-    transport = "" if number == 1 else f";transport={addresses.proto_name(number)}"
-    message.dst_uri = f"sip:{text[value:second]}{transport}"
-    _set_uri(message, text[: start - 1] + text[second + 2 :])
-    return DONE
-
-
-def _set_uri(message: SipMessage, text: str) -> None:
-    message.new_uri = text
