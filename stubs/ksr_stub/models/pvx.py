@@ -11,18 +11,11 @@ from ksr_stub.pv import paramlist
 from ksr_stub.pv.lists import Entry, XList, of
 from ksr_stub.pv.spec import Index
 from ksr_stub.pv.variables.branch import StaticBranch
-from ksr_stub.pv.variables.stores import Script, shared
+from ksr_stub.pv.variables.stores import Script, UserLists, shared
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
 _MODES: dict[str, str | None] = {"": None, "e": "", "w": "<null>"}
-
-
-@attrs.define(eq=False)
-class XavuList:
-    """The lists of `$xavu`: they live as long as the worker, and each name is there once."""
-
-    values: XList = attrs.Factory(XList)
 
 
 @model("pvx")
@@ -219,7 +212,7 @@ def _provide_get(
 
 _provide_lists("xavp", lambda world: of(world.msg).xavp, unique=False)
 _provide_lists("xavi", lambda world: of(world.msg).xavi, unique=False)
-_provide_lists("xavu", lambda world: world.part(XavuList).values, unique=True)
+_provide_lists("xavu", lambda world: world.part(UserLists).values, unique=True)
 
 
 def _explode(values: XList, text: str, name: str, unique: bool) -> int:
@@ -245,7 +238,7 @@ def xavp_params_explode(world: World, text: str, name: str) -> int:
 @model("pvx")
 def xavu_params_explode(world: World, text: str, name: str) -> int:
     """Put the parameters `a=1;b=2` into `$xavu(name=>a)`, ... Returns 1 or -1."""
-    return _explode(world.part(XavuList).values, text, name, unique=True)
+    return _explode(world.part(UserLists).values, text, name, unique=True)
 
 
 @model("pvx")

@@ -8,9 +8,10 @@ import re
 
 from ksr_stub import nameaddr, tobody
 from ksr_stub import uri as uris
-from ksr_stub.message import ParseError, header_key
+from ksr_stub.message import Header, ParseError, header_key
 from ksr_stub.models import hdr
 from ksr_stub.pv import paramlist
+from ksr_stub.pv.variables import auth
 from ksr_stub.registry import MODELS, model
 from ksr_stub.transport import address_family
 from ksr_stub.uri import Uri
@@ -281,11 +282,13 @@ def uri_param_rm(world: World, name: str) -> int:
 @model("siputils")
 def is_user(world: World, name: str) -> int:
     """1 where the credentials that were authorized are this user's, else -1."""
-    fields = world.msg.notes.get("authorized")
-    if not isinstance(fields, dict):
-        world.say(-1, "siputils: no authorized credentials found (error in scripts)")
-        return -1
-    return 1 if name and fields.get("username", "").partition("@")[0] == name else -1
+    for key in ("authorization", "proxy-authorization"):
+        header = world.msg.notes.get(f"auth.{key}")
+        if isinstance(header, Header):
+            fields = auth.parsed(header) or {}
+            return 1 if name and fields.get("username", "").partition("@")[0] == name else -1
+    world.say(-1, "siputils: no authorized credentials found (error in scripts)")
+    return -1
 
 
 @model("siputils")

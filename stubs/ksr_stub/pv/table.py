@@ -46,11 +46,10 @@ ELSEWHERE = {
     "tti": "rr", "rdir": "rr", "rr_count": "nathelper", "rr_top_count": "nathelper",
     "sruid": "kex", "pcv": "siputils", "hfitname": "textopsx", "hfitbody": "textopsx",
     "blitval": "textopsx", "C": "xlog", "lsock": "corex", "cfg": "corex", "stat": "pv",
-    "sel": "pv", "ccp": "pv", "rcv": "pv", "rpl": "pv", "hfl": "pv", "hflc": "pv", "cnt": "pv",
-    "msgbuf": "pv", "msg": "pv", "sndfrom": "pv", "mbu": "pv", "xavu": "pv", "expires": "pv",
+    "sel": "pv", "ccp": "pv", "rcv": "pv", "hfl": "pv", "hflc": "pv", "cnt": "pv",
+    "msgbuf": "pv", "sndfrom": "pv", "mbu": "pv",
     "rtpstat": "rtpengine", "dlg": "dialog", "dlg_ctx": "dialog", "dlg_var": "dialog",
     "tls": "tls", "dbr": "sqlops", "uac_req": "uac", "geoip2": "geoip2", "jwt": "jwt",
-    "conid": "pv", "di": "pv", "dir": "pv", "dip": "pv", "dic": "pv",
     "mqk": "mqueue", "mqv": "mqueue", "rdns": "ipops", "ds": "pv",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ksr_stub import tobody
 from ksr_stub import uri as uris
-from ksr_stub.message import SipMessage
+from ksr_stub.message import Header, SipMessage
 from ksr_stub.pv.spec import Index
 from ksr_stub.pv.table import provide, variable
 from ksr_stub.pv.values import Value
@@ -24,8 +24,13 @@ _FIELD = re.compile(
 def credentials(message: SipMessage) -> dict[str, str] | None:
     """The digest fields, names in lower case; None without a header that can be parsed."""
     header = message.first("proxy-authorization") or message.first("authorization")
-    scheme = None if header is None else _DIGEST.match(header.body)
-    if header is None or scheme is None:
+    return None if header is None else parsed(header)
+
+
+def parsed(header: Header) -> dict[str, str] | None:
+    """The digest fields of a header; None where it can't be parsed."""
+    scheme = _DIGEST.match(header.body)
+    if scheme is None:
         return None
     fields: dict[str, str] = {}
     at = scheme.end()

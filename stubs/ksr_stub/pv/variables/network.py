@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import cast
 
-from ksr_stub import via
+from ksr_stub import nameaddr, via
 from ksr_stub.message import Address, ParseError, Socket, Way
 from ksr_stub.pv.spec import Index
 from ksr_stub.pv.table import one_of, variable
-from ksr_stub.pv.values import Numbered, Value, text_of
+from ksr_stub.pv.values import Numbered, Value, parse_int, text_of
 from ksr_stub.transport import AF_INET, AF_INET6, bracketed, number, uri_name
 from ksr_stub.via import Via
 from ksr_stub.world import World
@@ -110,6 +110,37 @@ def advertised_uri_full(world: World, inner: object, index: Index) -> Value:
 def proto(world: World, inner: object, index: Index) -> Value:
     name = world.msg.proto
     return Numbered(name, number(name))
+
+
+@variable("conid")
+def connection_id(world: World, inner: object, index: Index) -> Value:
+    return world.msg.connection or None
+
+
+_RPL = ("duri", "dhost", "dport", "dproto", "dprotoid", "cntvia", "cntrr")
+
+
+@variable("rpl", inner=one_of(*_RPL))
+def reply_target(world: World, inner: str, index: Index) -> Value:
+    if world.msg.is_request:
+        return None
+    try:
+        values = via.all_of(world.msg)
+        routes = nameaddr.all_of(world.msg, "record-route")
+    except ParseError:
+        return None
+    if inner in ("cntvia", "cntrr"):
+        return len(values) if inner == "cntvia" else len(routes)
+    if len(values) < 2:
+        return None
+    second, name = values[1], values[1].proto.lower()
+    host = second.get("received") or second.host
+    port = parse_int(second.get("rport") or "") or second.port or 5060
+    parts: dict[str, Value] = {
+        "duri": f"sip:{host}:{port};transport={uri_name(name)}", "dhost": host, "dport": port,
+        "dproto": Numbered(name, number(name)), "dprotoid": number(name),
+    }  # fmt: skip
+    return parts[inner]
 
 
 @variable("prid")

@@ -141,5 +141,5 @@ def _diversion(name: str) -> Callable[[World, object, Index], Value]:
     return getter
 
 
-for _suffix, _name in (("", ""), ("r", "reason"), ("c", "counter")):
+for _suffix, _name in (("", ""), ("r", "reason"), ("p", "privacy"), ("c", "counter")):
     provide(f"di{_suffix}", _diversion(_name))

@@ -265,3 +265,57 @@ def _provide(name: str) -> None:
 
 _provide("xavp")
 _provide("xavi")
+
+
+@attrs.define(eq=False)
+class UserLists:
+    """The lists of `$xavu`: they live as long as the worker, and each name is there once."""
+
+    values: XList = attrs.Factory(XList)
+
+
+def _xavu_names(text: str) -> tuple[str, str]:
+    """Root and child of `a=>b`, the child '' in `a`.
+
+    Raises:
+        ValueError: an empty child.
+    """
+    root, arrow, child = text.strip(_SPACE).partition("=>")
+    if not root or (arrow and not child):
+        raise ValueError("bad xavu name")
+    return root, child
+
+
+def _set_xavu(world: World, inner: tuple[str, str], index: Index, value: Value) -> bool:
+    values, kept = world.part(UserLists).values, plain(value)
+    root, child = inner
+    found = values.at(root, 0)
+    if kept is None:
+        below = found.value if found is not None and child else None
+        if isinstance(below, XList):
+            below.remove(child)
+        elif not child:
+            values.remove(root)
+    elif not child:
+        put_once(values, root, kept)
+    elif found is not None and isinstance(found.value, XList):
+        put_once(found.value, child, kept)
+    else:
+        put_once(values, root, values.like([Entry(child, kept)]))
+    return True
+
+
+def put_once(values: XList, name: str, value: str | int | XList) -> None:
+    """Give a name a value in place of the one it has."""
+    if not values.put(name, 0, value):
+        values.add(name, value)
+
+
+@variable("xavu", set=_set_xavu, inner=_xavu_names)
+def xavu(world: World, inner: tuple[str, str], index: Index) -> Value:
+    root, child = inner
+    found = world.part(UserLists).values.at(root, 0)
+    if found is None or not child:
+        return None if found is None else found.shown()
+    below = found.value.at(child, 0) if isinstance(found.value, XList) else None
+    return None if below is None else below.shown()
