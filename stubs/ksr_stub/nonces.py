@@ -123,11 +123,10 @@ def _flags(world: World) -> int:
 
 
 def _decoded(nonce: str) -> bytes | None:
-    if len(nonce) < _SHORTEST:
+    if len(nonce) < _SHORTEST or len(nonce) % 4:
         return None
-    whole = nonce[: len(nonce) // 4 * 4]
     # what is no base64 counts as zeros
-    text = re.sub(r"[^A-Za-z0-9+/]", "A", whole.rstrip("="))
+    text = re.sub(r"[^A-Za-z0-9+/]", "A", nonce.rstrip("="))
     data = base64.b64decode(text[: len(text) - (len(text) % 4 == 1)] + "==")
     return data if len(data) >= 24 else None
 
