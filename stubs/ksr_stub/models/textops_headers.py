@@ -175,7 +175,8 @@ def set_reply_body(world: World, body: str, kind: str) -> int:
     if not body or not kind:
         world.say(-1, "textops: invalid body or content-type parameter")
         return -1
-    world.msg.reply_body = (kind, body)
+    world.msg.reply_lumps.append(f"Content-Type: {kind}\r\n")
+    world.msg.reply_body = ("", body)
     return 1
 
 

@@ -7,7 +7,7 @@ import re
 
 import attrs
 
-from ksr_stub import build, via
+from ksr_stub import build, route_set, via
 from ksr_stub import message as messages
 from ksr_stub.errors import Unpredictable
 from ksr_stub.message import Header, ParseError, SipMessage, Way
@@ -32,7 +32,7 @@ def msg_apply_changes(world: World) -> int:
     if message.is_request and world.route != REQUEST:
         world.say(-1, "textopsx: invalid usage - not in request route or a reply")
         return -1
-    if message.is_request and message.notes.get("rr_added"):
+    if message.is_request and route_set.routed(message).record_routed:
         world.say(-1, "textopsx: cannot apply msg changes after adding record-route header")
         return -1
     way = Way(message.socket, "udp")
