@@ -180,7 +180,6 @@ def _rewrite(world: World, binding: Binding) -> bool:
     message.ruid, message.location_ua = binding.ruid, binding.user_agent
     message.q = binding.q
     message.bflags |= binding.cflags
-    message.notes["registrar.connection"] = binding.connection
     message.notes["registrar.reg_id"] = binding.reg_id
     if binding.socket is not None:
         message.send_socket = binding.socket
@@ -197,8 +196,7 @@ def _append(world: World, binding: Binding) -> None:
         world,
         Branch(
             binding.uri, hop, path, binding.socket, binding.q, binding.cflags, binding.instance,
-            binding.ruid, binding.user_agent, max(0, binding.connection),
-            binding.reg_id if binding.instance else 0,
+            binding.ruid, binding.user_agent, reg_id=binding.reg_id if binding.instance else 0,
         ),
     )  # fmt: skip
 
