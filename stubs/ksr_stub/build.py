@@ -217,7 +217,8 @@ def _answered_via(world: World, message: SipMessage, text: str, start: int) -> s
 def _tagged(message: SipMessage, tag: str) -> str:
     header = message.first("to")
     assert header is not None  # noqa: S101
-    value = nameaddr.parse(message.buf, header.body_start, header.body_start + len(header.body))
+    stop = header.body_start + len(header.body)
+    value = nameaddr.parse(message.buf, header.body_start, stop, lone=True)
     old = value.param("tag")
     if old is not None and old.value:
         place = old.end - len(old.value)

@@ -15,6 +15,8 @@ from ksr_stub.message import Header, ParseError, SipMessage
 from ksr_stub.params import Param
 
 _DISPLAY = re.compile(r'("(?:[^"\\]|\\.)*"|[^<>";,:\\]*?)[ \t\r\n]*<', re.DOTALL)
+# From and To hold one value: a comma or colon before the bracket belongs to the name
+_LONE_DISPLAY = re.compile(r'("(?:[^"\\]|\\.)*"|[^<>";\\]*?)[ \t\r\n]*<', re.DOTALL)
 _ENCLOSED = re.compile(r"[^>]*")
 _BARE = re.compile(r"[^;,<> \t\r\n]+")
 
@@ -57,19 +59,26 @@ class NameAddr:
         return self.uri_end + 1 if self.bracketed else self.uri_end
 
 
-def parse(text: str, start: int = 0, stop: int | None = None) -> NameAddr:
+def parse(text: str, start: int = 0, stop: int | None = None, *, lone: bool = False) -> NameAddr:
     """Read the first value of a text: From, To, or one Contact or Route.
 
+    Args:
+        text: what holds it.
+        start: where it begins.
+        stop: where the header field's body ends.
+        lone: it is From or To: the only value, and all of the text belongs to it.
     Raises:
         ParseError: it is none.
     """
     end = len(text) if stop is None else stop
     begin = params.skip_space(text, start, end)
-    display, uri_start, uri_end, bracketed = _address(text, begin, end)
+    display, uri_start, uri_end, bracketed = _address(text, begin, end, lone=lone)
     try:
-        found, position = params.parse(text, uri_end + bracketed, end)
+        found, position = params.parse(text, uri_end + bracketed, end, lone=lone)
     except ValueError as error:
         raise ParseError(f"bad address {text[begin:end][:60]!r}: {error}") from None
+    if lone and text[position:end].strip(" \t\r\n;"):
+        raise ParseError(f"bad address {text[begin:end][:60]!r}")
     uri = text[uri_start:uri_end]
     return NameAddr(
         display, uri.strip(" \t"), found, begin, position, uri_start, uri_end, bracketed
@@ -118,13 +127,14 @@ def of(message: SipMessage, key: str) -> NameAddr | None:
     if header is None:
         return None
     try:
-        return parse(message.buf, header.body_start, header.body_start + len(header.body))
+        end = header.body_start + len(header.body)
+        return parse(message.buf, header.body_start, end, lone=True)
     except ParseError:
         return None
 
 
-def _address(text: str, begin: int, end: int) -> tuple[str, int, int, bool]:
-    named = _DISPLAY.match(text, begin, end)
+def _address(text: str, begin: int, end: int, *, lone: bool) -> tuple[str, int, int, bool]:
+    named = (_LONE_DISPLAY if lone else _DISPLAY).match(text, begin, end)
     if named is not None:
         enclosed = _ENCLOSED.match(text, named.end(), end)
         assert enclosed is not None  # noqa: S101

@@ -9,6 +9,7 @@ from attrs import frozen
 _WSP = re.compile(r"[ \t\r\n]*")
 _NAME = re.compile(r"[^ \t\r\n;,=]*")
 _TOKEN = re.compile(r"[^ \t\r\n;,]*")
+_TAG = re.compile(r"[^ \t\r\n;]*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
 
@@ -26,9 +27,16 @@ class Param:
     end: int
 
 
-def parse(text: str, position: int, stop: int) -> tuple[tuple[Param, ...], int]:
+def parse(
+    text: str, position: int, stop: int, *, lone: bool = False
+) -> tuple[tuple[Param, ...], int]:
     """Read parameters from the semicolon at `position` on.
 
+    Args:
+        text: what holds them.
+        position: where they begin.
+        stop: where the text ends.
+        lone: they are those of From or To: none may be empty, and a tag may have commas.
     Returns:
         The parameters, and the offset where they end: a comma, `stop`, or what is no parameter.
     Raises:
@@ -43,12 +51,15 @@ def parse(text: str, position: int, stop: int) -> tuple[tuple[Param, ...], int]:
         start = skip_space(text, at + 1, stop)
         name = _NAME.match(text, start, stop)
         assert name is not None  # noqa: S101
+        if not name[0] and lone:
+            raise ValueError("a parameter without name")
         if not name[0]:
             end = start
             if start >= stop or text[start] != ";":
                 return tuple(found), end
             continue
-        param = _with_value(text, name[0], start, name.end(), stop)
+        token = _TAG if lone and name[0].lower() == "tag" else _TOKEN
+        param = _with_value(text, name[0], start, name.end(), stop, token)
         found.append(param)
         end = param.end
 
@@ -64,7 +75,9 @@ def get(params: tuple[Param, ...], name: str) -> Param | None:
     return next((p for p in reversed(params) if p.name.lower() == name.lower()), None)
 
 
-def _with_value(text: str, name: str, start: int, end: int, stop: int) -> Param:
+def _with_value(
+    text: str, name: str, start: int, end: int, stop: int, pattern: re.Pattern[str]
+) -> Param:
     equal = skip_space(text, end, stop)
     if equal >= stop or text[equal] != "=":
         return Param(name, None, start, end)
@@ -74,6 +87,6 @@ def _with_value(text: str, name: str, start: int, end: int, stop: int) -> Param:
         if quoted is None:
             raise ValueError("a quote that is not closed")
         return Param(name, quoted[1], start, quoted.end())
-    token = _TOKEN.match(text, at, stop)
+    token = pattern.match(text, at, stop)
     assert token is not None  # noqa: S101
     return Param(name, token[0], start, token.end() if token[0] else at)

@@ -79,7 +79,7 @@ def destination(world: World, text: str, *, secure: bool = True) -> tuple[Addres
         return None
     if parsed.scheme == "sips" and named:
         proto = named if not secure else {"ws": "wss"}.get(named, "tls")
-    address = resolve(world, parsed.param("maddr") or parsed.host)
+    address = resolve(world, parsed.host)
     port = parsed.port_number or (5061 if proto == "tls" else uri.DEFAULT_PORTS.get(proto, 5060))
     if address is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ksr_stub import branches, build, message, script, sending, via
+from ksr_stub import branches, build, message, nameaddr, script, sending, via
 from ksr_stub.message import Address, ParseError, SipMessage, Socket, Way
 from ksr_stub.registry import load_models
 from ksr_stub.world import REPLY, REQUEST, Sent, World
@@ -116,6 +116,10 @@ def _check(received: SipMessage) -> None:
     for name in ("call-id", "cseq", "from", "to"):
         if received.first(name) is None:
             raise ParseError("required headers not found")
+    if nameaddr.of(received, "to") is None:
+        raise ParseError("bad to header")
+    if len(received.get("cseq").split()) != 2:
+        raise ParseError("bad cseq header")
 
 
 def _request(world: World, request: SipMessage) -> None:

@@ -112,6 +112,7 @@ def _reply(
     port: int = 7002,
     which: str = "INVITE",
     extra: str = "",
+    to_tag: str = "callee",
 ) -> tuple[int, str]:
     lines = [f"SIP/2.0 {code} {reason}"]
     for line in _last(seen, port, which).split("\r\n")[1:]:
@@ -119,5 +120,5 @@ def _reply(
         if name in ("via", "from", "call-id", "cseq", "record-route"):
             lines.append(line)
         if name == "to":
-            lines.append(line if ";tag=" in line else f"{line};tag=callee")
+            lines.append(line if ";tag=" in line else f"{line};tag={to_tag}")
     return port, "\r\n".join(lines) + f"\r\n{extra}Content-Length: 0\r\n\r\n"

@@ -167,10 +167,10 @@ def _record_route(world: World, params: str) -> int:
         return double == 2 or not build.same_way(sent, way)
 
     def outbound(sent: SipMessage, way: Way) -> str:
-        return head + _place(way.socket, way.proto, inbound=False) + _r2(double, sent, way)
+        return head + _outbound(sent, way.socket, way.proto) + _r2(double, sent, way)
 
     def inbound(sent: SipMessage, way: Way) -> str:
-        return head + _place(sent.socket, sent.proto, inbound=True) + _r2(double, sent, way)
+        return head + _inbound(sent.socket, sent.proto) + _r2(double, sent, way)
 
     _insert(message, shown, outbound, ending, double)
     _insert(message, None, inbound, ending, double)
@@ -216,17 +216,29 @@ def _twice(world: World) -> bool:
     return False
 
 
-def _place(socket: Socket, proto: str, *, inbound: bool) -> str:
-    """Host, port and transport of a socket, as Record-Route names it."""
-    text = socket.shown_host
-    if inbound:
-        shown = socket.shown_port != 5060
-    else:
-        shown = socket.port != 5060 or bool(socket.advertised_port)
-    text += f":{socket.shown_port}" if shown else ""
+def _inbound(socket: Socket, proto: str) -> str:
+    """Host, port and transport of the socket it came to, as Record-Route names it."""
+    shown = f":{socket.shown_port}" if socket.shown_port != 5060 else ""
+    return f"{socket.shown_host}{shown}{_transport(socket, proto)}"
+
+
+def _outbound(message: SipMessage, socket: Socket, proto: str) -> str:
+    """The same of the socket it leaves by; set_advertised_address counts where that has none."""
+    host, port = socket.shown_host, str(socket.shown_port)
+    shown = socket.port != 5060 or bool(socket.advertised_port)
+    address = message.notes.get("advertised_address")
+    if isinstance(address, str) and address and not socket.advertised_host:
+        host = address
+    changed = message.notes.get("advertised_port")
+    if isinstance(changed, str) and changed and not socket.advertised_port:
+        port, shown = changed, True
+    return f"{host}{':' + port if shown else ''}{_transport(socket, proto)}"
+
+
+def _transport(socket: Socket, proto: str) -> str:
     if socket.proto == "udp":
-        return text
-    return f"{text};transport={'ws' if proto in ('ws', 'wss') else socket.proto}"
+        return ""
+    return f";transport={'ws' if proto in ('ws', 'wss') else socket.proto}"
 
 
 def _scheme(world: World, message: SipMessage) -> str:
