@@ -1,0 +1,1 @@
+"""A Kamailio to test KEMI routes against, without Kamailio."""

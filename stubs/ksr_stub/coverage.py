@@ -1,0 +1,66 @@
+"""docs/coverage.md: which KSR functions have a model, module by module.
+
+python -m ksr_stub.coverage > docs/coverage.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ksr_stub import signatures
+from ksr_stub.registry import MODELS, load_models
+
+_HEAD = """\
+# Which KSR functions have a model
+
+Made by `python -m ksr_stub.coverage`; a test holds it against the models. All functions of every
+module are known by name and signature, for Kamailio 5.6, 6.0 and 6.1. One without a model raises
+`NotModelled` when a route calls it, unless the test answers for it with
+`ksr.answer("module.function", value)`.
+
+"""
+
+
+def modelled(version: str) -> dict[str, tuple[list[str], list[str]]]:
+    """By namespace: the functions with a model, and those without one."""
+    load_models()
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for namespace, name in sorted(signatures.load(version)):
+        has, lacks = found.setdefault(namespace, ([], []))
+        (has if (namespace, name) in MODELS else lacks).append(name)
+    return found
+
+
+def page() -> str:
+    """The page as Markdown."""
+    return _HEAD + "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    by_version = {version: modelled(version) for version in signatures.VERSIONS}
+    yield "| Kamailio | Functions | With a model | Modules with a model |"
+    yield "|---|---|---|---|"
+    for version, modules in by_version.items():
+        total = sum(len(has) + len(lacks) for has, lacks in modules.values())
+        count = sum(len(has) for has, _ in modules.values())
+        covered = sum(bool(has) for has, _ in modules.values())
+        yield f"| {version} | {total} | {count} | {covered} of {len(modules)} |"
+    newest = by_version[signatures.VERSIONS[0]]
+    yield ""
+    yield f"## Modules with a model (Kamailio {signatures.VERSIONS[0]})"
+    yield ""
+    yield "| Module | Modelled | Without a model |"
+    yield "|---|---|---|"
+    for namespace, (has, lacks) in newest.items():
+        if has:
+            shown = f"KSR.{namespace}" if namespace else "KSR"
+            missing = ", ".join(f"`{name}`" for name in lacks) or ""
+            yield f"| `{shown}` | {len(has)} of {len(has) + len(lacks)} | {missing} |"
+    yield ""
+    yield "## Modules without a model"
+    yield ""
+    yield ", ".join(f"`{name}`" for name, (has, _) in newest.items() if not has)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,105 @@
+"""Digest credentials as Kamailio reads and checks them (core/parser/digest, RFC 2617)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from attrs import frozen
+
+from ksr_stub.message import Header, ParseError, SipMessage
+
+_PARAM = re.compile(
+    r'([A-Za-z0-9_.+-]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|([^ \t\r\n,"][^ \t\r\n,]*))'
+)
+_SCHEME = re.compile(r"digest[ \t\r\n,]", re.IGNORECASE)
+HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
+
+
+@frozen
+class Credentials:
+    """The fields of one Authorization or Proxy-Authorization header, names in lower case."""
+
+    header: Header
+    fields: dict[str, str]
+
+    def get(self, name: str) -> str:
+        """A field, '' where it is not there."""
+        return self.fields.get(name, "")
+
+    @property
+    def complete(self) -> bool:
+        """All that a response can be checked with is there."""
+        needed = ["username", "realm", "nonce", "uri", "response"]
+        if self.get("qop").strip().lower() in ("auth", "auth-int"):
+            needed += ["cnonce", "nc"]
+        return all(name in self.fields for name in needed)
+
+    @property
+    def user(self) -> str:
+        """The user part of `user`, `user@domain` or `sip:user@domain`."""
+        whole = self.get("username")
+        if len(whole) <= 2:
+            return whole
+        name = whole.partition("@")[0]
+        return name.partition(":")[2] if ":" in name else name
+
+    @property
+    def domain(self) -> str:
+        """The domain of `user@domain`."""
+        whole = self.get("username")
+        return whole.partition("@")[2] if len(whole) > 2 else ""
+
+    def answers(self, ha1: str, method: str, algorithm: str) -> bool:
+        """Whether the response is what somebody who knows HA1 would answer."""
+        auth_int = self.get("qop").strip().lower() == "auth-int"
+        a2 = f"{method}:{self.get('uri')}" + (f":{_NO_BODY}" if auth_int else "")
+        middle = self.get("nonce")
+        if self.get("qop"):
+            middle += f":{self.get('nc')}:{self.get('cnonce')}:{self.get('qop')}"
+        expected = hashed(f"{ha1}:{middle}:{hashed(a2, algorithm)}", algorithm)
+        return self.get("response") == expected
+
+
+# Kamailio never hashes the body: for auth-int there is nothing it can match.
+_NO_BODY = "-" * 32
+
+
+def hashed(text: str, algorithm: str) -> str:
+    """The hexadecimal hash of a Latin-1 text."""
+    return HASHES[algorithm](text.encode("latin-1")).hexdigest()
+
+
+def parse(header: Header) -> Credentials | None:
+    """Read a header field; None if it is of another scheme than Digest.
+
+    Raises:
+        ParseError: it is broken.
+    """
+    scheme = _SCHEME.match(header.body)
+    if scheme is None:
+        return None
+    fields: dict[str, str] = {}
+    rest = header.body[scheme.end() :].lstrip(" \t\r\n")
+    while True:
+        match = _PARAM.match(rest)
+        if match is None:
+            raise ParseError(f"bad digest credentials at {rest[:30]!r}")
+        fields[match[1].lower()] = match[2] if match[2] is not None else match[3]
+        _, comma, rest = rest[match.end() :].partition(",")
+        rest = rest.lstrip(" \t\r\n")
+        if not comma:
+            return Credentials(header, fields)
+
+
+def find(message: SipMessage, key: str, realm: str) -> Credentials | None:
+    """The first credentials for a realm (without case) in headers of that name.
+
+    Raises:
+        ParseError: a header before them is broken.
+    """
+    for header in message.all(key):
+        found = parse(header)
+        if found is not None and found.get("realm").lower() == realm.lower():
+            return found
+    return None

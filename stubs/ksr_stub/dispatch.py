@@ -1,0 +1,169 @@
+"""A KSR call, from the route's line to the model and back, as app_python3 does it."""
+
+from __future__ import annotations
+
+import difflib
+from typing import NoReturn
+
+from attrs import frozen
+
+from ksr_stub import signatures
+from ksr_stub.codes import ReturnCode
+from ksr_stub.errors import NotModelled, UnknownFunction, WrongArguments
+from ksr_stub.registry import MODELS, load_models
+from ksr_stub.signatures import Signature
+from ksr_stub.text import from_python, to_python
+from ksr_stub.world import Call, World, current
+
+
+@frozen
+class Function:
+    """One KSR function, ready to be called by a route."""
+
+    signature: Signature
+
+    def __call__(self, *arguments: object, **keywords: object) -> object:
+        world = current()
+        if keywords:
+            raise TypeError(f"{self.signature.full_name}() takes no keyword arguments")
+        refused = self._refuse(world, arguments)
+        if refused is not None:
+            return refused
+        given = [from_python(a) if isinstance(a, str) else a for a in arguments]
+        result = self._result(world, self._run(world, given[: len(self.signature.parameters)]))
+        world.calls.append(Call(self.signature.full_name, arguments, result, world.route))
+        # the call has done its work when Python sees the exception that a callback left
+        raise_poison(world)
+        return result
+
+    def _run(self, world: World, arguments: list[object]) -> object:
+        key = (self.signature.namespace, self.signature.name)
+        if key in world.answers:
+            answer = world.answers[key]
+            return answer(*arguments) if callable(answer) else answer
+        model = MODELS.get(key)
+        if model is None:
+            raise world.fault(NotModelled(self._not_modelled(world.version)))
+        return model(world, *arguments)
+
+    def _not_modelled(self, version: str) -> str:
+        namespace, name = self.signature.namespace, self.signature.name
+        return (
+            f"{self.signature.full_name} exists in Kamailio {version} but has no model: add one to"
+            f" ksr_stub/models/{namespace or 'core'}.py, or let the test answer with"
+            f" ksr.answer({f'{namespace}.{name}'.lstrip('.')!r}, ...)"
+        )
+
+    def _result(self, world: World, raw: object) -> object:
+        kind = self.signature.returns
+        if kind == "NONE":
+            return 0
+        if kind == "BOOL":
+            return bool(raw)
+        if kind == "INT":
+            code = int(raw)  # type: ignore[call-overload]
+            strict = world.strict and self.signature.gives_code
+            return ReturnCode(code, self.signature.full_name) if strict else code
+        return to_python(raw) if isinstance(raw, str) else raw
+
+    def _refuse(self, world: World, arguments: tuple[object, ...]) -> object | None:
+        """What a wrong call gives: an exception, or at HEAD a False. None: the call is right."""
+        parameters = self.signature.parameters
+        fault = ""
+        if parameters and len(arguments) != len(parameters):
+            fault = f"takes {len(parameters)} argument(s), {len(arguments)} given"
+        elif not parameters and arguments and world.strict:
+            fault = f"takes no arguments, {len(arguments)} given"
+        else:
+            for parameter, argument in zip(parameters, arguments, strict=False):
+                fault = fault or _mismatch(parameter.kind, argument)
+        if not fault:
+            return None
+        return self._refused(world, fault, arguments)
+
+    def _refused(self, world: World, fault: str, arguments: tuple[object, ...]) -> object | None:
+        newer = world.version != "5.6"
+        too_many = len(arguments) > len(self.signature.parameters)
+        if world.strict:
+            real = "returns False there and goes on" if newer else "raises SystemError there"
+            raise world.fault(
+                WrongArguments(f"{self.signature} {fault}; a real Kamailio {world.version} {real}")
+            )
+        world.say(-1, f"{self.signature.full_name}: {fault}")
+        if newer:
+            return None if too_many else False
+        name = f"{self.signature.namespace}.{self.signature.name}".lstrip(".")
+        raise SystemError(f"{name} returned a result with an exception set") from TypeError(fault)
+
+
+@frozen
+class Namespace:
+    """`KSR.module`: its functions are looked up in the signatures of the current version."""
+
+    name: str
+
+    def __getattr__(self, name: str) -> Function:
+        return function(self.name, name)
+
+
+def function(namespace: str, name: str) -> Function:
+    """A KSR function of the current World's version.
+
+    Raises:
+        UnknownFunction: strict mode; AttributeError as the real one otherwise.
+    """
+    load_models()
+    world = current()
+    known = signatures.load(world.version)
+    signature = known.get((namespace, name))
+    if signature is None:
+        _unknown(world, namespace, name)
+    return Function(signature)
+
+
+def attribute(name: str) -> object:
+    """What `KSR.name` is: a namespace, a core function or an error."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    world = current()
+    known = signatures.load(world.version)
+    if ("", name) in known:
+        return function("", name)
+    if any(namespace == name for namespace, _ in known):
+        return Namespace(name)
+    return _unknown(world, "", name)
+
+
+def raise_poison(world: World) -> None:
+    """5.6: a callback without an int result left an exception that the next KSR call trips over."""
+    if world.poisoned is not None:
+        cause, world.poisoned = world.poisoned, None
+        raise SystemError("a KSR function returned a result with an exception set") from cause
+
+
+def _mismatch(kind: str, argument: object) -> str:
+    if kind == "STR":
+        if not isinstance(argument, str):
+            return f"wants a str, got {argument!r}"
+        return "got a str with a NUL character" if "\0" in argument else ""
+    if not isinstance(argument, int):
+        return f"wants an int, got {argument!r}"
+    return "" if -(2**31) <= argument < 2**31 else f"got {argument}, which is no 32-bit int"
+
+
+def _unknown(world: World, namespace: str, name: str) -> NoReturn:
+    full = ".".join(part for part in ("KSR", namespace, name) if part)
+    if not world.strict:
+        raise AttributeError(
+            f"module {'KSR' + ('.' + namespace if namespace else '')!r} has no attribute {name!r}"
+        )
+    known = signatures.load(world.version)
+    near = difflib.get_close_matches(
+        name, {f for ns, f in known if ns == namespace} or {ns for ns, _ in known}
+    )
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise world.fault(
+        UnknownFunction(
+            f"Kamailio {world.version} has no {full}: it would raise AttributeError{hint}"
+        )
+    )

@@ -1,0 +1,152 @@
+"""Loading a KEMI script fresh for one test, and seeing which of its functions run."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+
+import attrs
+import KSR
+
+
+class ScriptError(Exception):
+    """The script can't be loaded at all."""
+
+
+@attrs.define(eq=False)
+class Script:
+    """A loaded KEMI script and its packages; `unload` puts sys.modules and sys.path back."""
+
+    module: ModuleType
+    _before: dict[str, ModuleType]
+    _path: list[str]
+    modules: dict[str, ModuleType] = attrs.Factory(dict)
+    _names: dict[str, str] = attrs.Factory(dict)
+
+    @property
+    def files(self) -> set[str]:
+        """The files of the script and its packages."""
+        return set(self._names)
+
+    def unload(self) -> None:
+        """Forget the script: the next test imports it afresh."""
+        for name in self.modules:
+            sys.modules.pop(name, None)
+        for name, module in self._before.items():
+            sys.modules.setdefault(name, module)
+        sys.path[:] = self._path
+
+    @contextmanager
+    def tracing(self, steps: list[str]) -> Iterator[None]:
+        """Note the script's functions that are entered, as `module.function`."""
+        former = sys.getprofile()
+        names = self._names
+
+        def note(frame: FrameType, event: str, _argument: object) -> None:
+            if event == "call" and (module := names.get(frame.f_code.co_filename)) is not None:
+                _note(steps, module, frame.f_code)
+
+        sys.setprofile(note)
+        try:
+            yield
+        finally:
+            sys.setprofile(former)
+
+
+def load(script: str | Path | ModuleType) -> Script:
+    """Import a script as app_python3 does: its directory is first in sys.path.
+
+    Args:
+        script: the path of the file, or a module that is imported already.
+    Raises:
+        ScriptError: there is no such file.
+    """
+    path = list(sys.path)
+    if isinstance(script, ModuleType):
+        loaded = Script(script, dict(sys.modules), path)
+        _find_own(loaded, {name: m for name, m in sys.modules.items() if m is script})
+        loaded.modules = {}
+        return loaded
+    file = Path(script).resolve()
+    if not file.exists():
+        raise ScriptError(f"there is no script {script} (looked for {file})")
+    before = dict(sys.modules)
+    sys.modules.pop(file.stem, None)
+    _drop_users_of_ksr()
+    sys.path.insert(0, str(file.parent))
+    importlib.invalidate_caches()
+    try:
+        module = _import(file)
+    except BaseException:
+        _restore(before)
+        sys.path[:] = path
+        raise
+    loaded = Script(module, before, path)
+    changed = {n: m for n, m in sys.modules.items() if before.get(n) is not m}
+    _find_own(loaded, changed)
+    return loaded
+
+
+def _import(file: Path) -> ModuleType:
+    if file.stem.isidentifier():
+        return importlib.import_module(file.stem)
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise ScriptError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _drop_users_of_ksr() -> None:
+    """Packages that use KSR are imported anew, whoever imported them before; tests stay."""
+    tops = {
+        name.partition(".")[0] for name, module in list(sys.modules.items()) if _uses_ksr(module)
+    }
+    tops -= {"ksr_stub", "KSR"}
+    tops -= {name.partition(".")[0] for name in sys.modules if _is_test(name)}
+    for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
+        del sys.modules[name]
+
+
+def _is_test(name: str) -> bool:
+    last = name.rpartition(".")[2]
+    return last.startswith("test_") or last in ("conftest", "__main__")
+
+
+def _find_own(loaded: Script, changed: dict[str, ModuleType]) -> None:
+    tops = {name.partition(".")[0] for name, module in changed.items() if _uses_ksr(module)}
+    tops.add(loaded.module.__name__)
+    tops -= {"ksr_stub", "KSR"}
+    for name, module in changed.items():
+        top, _, rest = name.partition(".")
+        if top in tops:
+            loaded.modules[name] = module
+            if where := getattr(module, "__file__", None):
+                loaded._names[where] = rest
+
+
+def _uses_ksr(module: ModuleType) -> bool:
+    try:
+        return vars(module).get("KSR") is KSR
+    except TypeError:
+        return False
+
+
+def _restore(before: dict[str, ModuleType]) -> None:
+    for name in [name for name in sys.modules if name not in before]:
+        if name.partition(".")[0] not in ("ksr_stub", "KSR"):
+            del sys.modules[name]
+    sys.modules.update(before)
+
+
+def _note(steps: list[str], module: str, code: CodeType) -> None:
+    name = code.co_qualname
+    if "<" not in name:
+        steps.append(f"{module}.{name}" if module else name)

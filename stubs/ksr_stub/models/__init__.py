@@ -1,0 +1,1 @@
+"""The models: what each KSR function does, one file a Kamailio module."""

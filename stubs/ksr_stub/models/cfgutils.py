@@ -1,0 +1,96 @@
+"""Module cfgutils: locks, chance and hashes."""
+
+from __future__ import annotations
+
+import random
+
+import attrs
+
+from ksr_stub.hashing import core_hash as hashed
+from ksr_stub.registry import model
+from ksr_stub.world import World
+
+
+@attrs.define(eq=False)
+class Chance:
+    """The probability of rand_event in percent; seeded, so that a test repeats itself."""
+
+    probability: int | None = None
+    source: random.Random = attrs.Factory(lambda: random.Random(5060))  # noqa: S311
+    held: set[str] = attrs.Factory(set)
+
+
+def _probability(world: World) -> int:
+    chosen = world.part(Chance).probability
+    return world.param("cfgutils", "initial_probability", 10) if chosen is None else chosen
+
+
+@model("cfgutils")
+def lock(world: World, lkey: str) -> int:
+    """Lock a key; -1 without `lock_set_size`. The one worker of a test never waits."""
+    if not world.param("cfgutils", "lock_set_size", 0):
+        return -1
+    world.part(Chance).held.add(lkey)
+    return 1
+
+
+@model("cfgutils")
+def unlock(world: World, lkey: str) -> int:
+    """Unlock a key; 1 also if it was not locked."""
+    if not world.param("cfgutils", "lock_set_size", 0):
+        return -1
+    world.part(Chance).held.discard(lkey)
+    return 1
+
+
+@model("cfgutils")
+def trylock(world: World, lkey: str) -> int:
+    """Lock a key unless it is locked: then -1."""
+    if lkey in world.part(Chance).held:
+        return -1
+    return lock(world, lkey)
+
+
+@model("cfgutils")
+def rand_set_prob(world: World, percent: int) -> int:
+    """Set the probability of rand_event; it is not checked."""
+    world.part(Chance).probability = percent
+    return 1
+
+
+@model("cfgutils")
+def rand_reset_prob(world: World) -> int:
+    """Back to `initial_probability`."""
+    world.part(Chance).probability = None
+    return 1
+
+
+@model("cfgutils")
+def rand_get_prob(world: World) -> int:
+    """The probability in percent."""
+    return _probability(world)
+
+
+@model("cfgutils")
+def rand_event(world: World) -> int:
+    """1 with the probability, else -1."""
+    chance = world.part(Chance)
+    return 1 if chance.source.uniform(0, 100) < _probability(world) else -1
+
+
+@model("cfgutils")
+def core_hash(world: World, s1: str, s2: str, sz: int) -> int:
+    """The hash of one or two texts, from 1 to 2 to the power of `sz`."""
+    return hashed(s1, s2 or None, 2 if sz <= 0 else 1 << sz) + 1
+
+
+@model("cfgutils", "sleep", "usleep")
+def sleep(world: World, _time: int) -> int:
+    """Nothing waits in a test; a real worker would."""
+    return 1
+
+
+@model("cfgutils", "check_route_exists", "route_if_exists")
+def check_route_exists(world: World, _name: str) -> int:
+    """A KEMI script has no routes of the native language."""
+    return -1

@@ -1,0 +1,200 @@
+"""Module rtpengine: a media relay that the test controls.
+
+`world.part(RtpEngine)` is the relay: what it was asked, whether it answers, and which address it
+puts into SDP.
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from ksr_stub import message as sip
+from ksr_stub.registry import model
+from ksr_stub.world import FAILURE, World
+
+_TAG = re.compile(r";\s*tag=([^;,\s]+)", re.IGNORECASE)
+_CONNECTION = re.compile(r"^c=IN IP[46] \S+", re.MULTILINE)
+_ORIGIN = re.compile(r"^(o=.*) IN IP[46] \S+", re.MULTILINE)
+_MEDIA = re.compile(r"^(m=\S+) (\d+)", re.MULTILINE)
+_RTCP = re.compile(r"^a=rtcp:(\d+)", re.MULTILINE)
+
+
+@attrs.frozen
+class Command:
+    """What the relay was asked: `name` is `offer`, `answer`, `delete`, `query`, ..."""
+
+    name: str
+    call_id: str
+    from_tag: str
+    to_tag: str
+    flags: str
+    sdp: str = ""
+
+    @property
+    def flag_list(self) -> list[str]:
+        """The flags, one by one."""
+        return self.flags.split()
+
+
+@attrs.define(eq=False)
+class RtpEngine:
+    """The relay: set `alive` to False and it does not answer."""
+
+    address: str = "198.51.100.200"
+    alive: bool = True
+    commands: list[Command] = attrs.Factory(list)
+    _ports: dict[tuple[str, str, int], int] = attrs.Factory(dict)
+
+    @property
+    def sessions(self) -> set[str]:
+        """The Call-IDs with an offer that was not deleted."""
+        live: set[str] = set()
+        for command in self.commands:
+            if command.name == "offer":
+                live.add(command.call_id)
+            elif command.name == "delete":
+                live.discard(command.call_id)
+        return live
+
+    def ask(self, world: World, name: str, flags: str, sdp: str = "") -> bool:
+        """Let it do something; False where it does not answer."""
+        if not self.alive:
+            world.say(-1, "rtpengine: no available proxies")
+            return False
+        received = world.msg
+        sender, receiver = (_TAG.search(received.get(header)) for header in ("from", "to"))
+        self.commands.append(
+            Command(
+                name,
+                received.get("call-id"),
+                sender[1] if sender else "",
+                receiver[1] if receiver else "",
+                flags,
+                sdp,
+            )
+        )
+        return True
+
+    def rewrite(self, sdp: str, call_id: str, tag: str, flags: str) -> str:
+        """The SDP with the relay's address and ports; a stream with port 0 keeps it."""
+        family = "IP6" if ":" in self.address else "IP4"
+        streams = iter(range(1000))
+
+        def stream(match: re.Match[str]) -> str:
+            number = next(streams)
+            if match[2] == "0":
+                return match[0]
+            key = (call_id, tag, number)
+            port = self._ports.setdefault(key, 30000 + 2 * len(self._ports))
+            return f"{match[1]} {port}"
+
+        out = _CONNECTION.sub(f"c=IN {family} {self.address}", sdp)
+        out = _MEDIA.sub(stream, out)
+        out = _RTCP.sub(lambda _: f"a=rtcp:{self._first_port(call_id, tag) + 1}", out)
+        if "replace-origin" in flags.split():
+            out = _ORIGIN.sub(rf"\1 IN {family} {self.address}", out)
+        return out
+
+    def _first_port(self, call_id: str, tag: str) -> int:
+        return self._ports.get((call_id, tag, 0), 30000)
+
+
+def _relay(world: World, name: str, flags: str) -> int:
+    received = world.msg
+    if not received.body:
+        world.say(-1, "rtpengine: can't extract body from the message")
+        return -1
+    relay = world.part(RtpEngine)
+    if not relay.ask(world, name, flags, received.body):
+        return -1
+    header = "from" if received.is_request else "to"
+    tag = _TAG.search(received.get(header))
+    text = relay.rewrite(received.body, received.get("call-id"), tag[1] if tag else "", flags)
+    received.replace(len(received.buf) - len(received.body), len(received.body), text, "body")
+    return 1
+
+
+@model("rtpengine")
+def rtpengine_offer(world: World, flags: str) -> int:
+    """Rewrite the SDP of an offer; -1 without SDP or without an answer of the relay."""
+    return _relay(world, "offer", flags)
+
+
+@model("rtpengine")
+def rtpengine_offer0(world: World) -> int:
+    """As rtpengine_offer, without flags."""
+    return _relay(world, "offer", "")
+
+
+@model("rtpengine")
+def rtpengine_answer(world: World, flags: str) -> int:
+    """Rewrite the SDP of an answer; -1 where there is no To tag, SDP or relay."""
+    if world.msg.is_request and _TAG.search(world.msg.get("to")) is None:
+        return -1
+    return _relay(world, "answer", flags)
+
+
+@model("rtpengine")
+def rtpengine_answer0(world: World) -> int:
+    """As rtpengine_answer, without flags."""
+    return rtpengine_answer(world, "")
+
+
+@model("rtpengine")
+def rtpengine_delete(world: World, flags: str) -> int:
+    """End the session of the call."""
+    return 1 if world.part(RtpEngine).ask(world, "delete", flags) else -1
+
+
+@model("rtpengine")
+def rtpengine_delete0(world: World) -> int:
+    """As rtpengine_delete, without flags."""
+    return rtpengine_delete(world, "")
+
+
+@model("rtpengine")
+def rtpengine_manage(world: World, flags: str) -> int:
+    """Offer, answer or delete, as the message is; -1 where it is none of these."""
+    received = world.msg
+    method = received.method or received.get("cseq").partition(" ")[2].strip()
+    if method in ("CANCEL", "BYE") or (method == "INVITE" and world.route == FAILURE):
+        return rtpengine_delete(world, flags)
+    if not received.body:
+        return -1
+    if received.is_request:
+        if method == "ACK":
+            return rtpengine_answer(world, flags)
+        return _relay(world, "offer", flags) if method in ("INVITE", "UPDATE") else -1
+    if received.status >= 300 or method not in ("INVITE", "UPDATE"):
+        return -1
+    return _relay(world, "answer" if _was_offered(world, received) else "offer", flags)
+
+
+@model("rtpengine")
+def rtpengine_manage0(world: World) -> int:
+    """As rtpengine_manage, without flags."""
+    return rtpengine_manage(world, "")
+
+
+def _was_offered(world: World, reply: sip.SipMessage) -> bool:
+    call_id = reply.get("call-id")
+    commands = world.part(RtpEngine).commands
+    return any(c.name == "offer" and c.call_id == call_id for c in commands)
+
+
+def _ask(name: str) -> None:
+    def with_flags(world: World, flags: str = "") -> int:
+        return 1 if world.part(RtpEngine).ask(world, name, flags) else -1
+
+    model("rtpengine", name)(with_flags)
+    if name not in ("start_recording", "stop_recording", "play_media"):
+        model("rtpengine", f"{name}0")(lambda world: with_flags(world))
+
+
+for _name in (
+    "start_recording", "stop_recording", "block_media", "unblock_media", "silence_media",
+    "unsilence_media", "block_dtmf", "unblock_dtmf", "play_media", "stop_media",
+):  # fmt: skip
+    _ask(_name)

@@ -1,0 +1,154 @@
+"""Pseudo-variables: reading and writing `$ru`, `$(hdr(X)[1]{s.len})`, ... in the World.
+
+Models add variables of their own with `provide`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ksr_stub import regex
+from ksr_stub.errors import NotModelled, UnknownVariable
+from ksr_stub.pv import parts, strings, variables  # noqa: F401 - they register what there is
+from ksr_stub.pv.spec import BadSpec, Spec, parse, whole
+from ksr_stub.pv.table import provide
+from ksr_stub.pv.values import NoValue, Value, text_of
+from ksr_stub.world import World
+
+__all__ = [
+    "NoValue", "Spec", "Value", "evaluate", "get", "lookup", "provide", "put", "subst_expression",
+    "text_of",
+]  # fmt: skip
+
+
+def lookup(world: World, text: str) -> Spec | None:
+    """Read the text of one variable.
+
+    Returns:
+        None where Kamailio refuses it (faithful mode; it logs an error).
+    Raises:
+        UnknownVariable: strict mode.
+        NotModelled: Kamailio has it, the stub has not.
+    """
+    try:
+        return _of_version(world, whole(text))
+    except BadSpec as error:
+        _refused(world, text, error)
+        return None
+
+
+def _of_version(world: World, spec: Spec) -> Spec:
+    for one in spec.chain:
+        if one.kind.since > world.version:
+            raise BadSpec(f"{{{one.kind.name}}} is new in {one.kind.since}")
+    return spec
+
+
+def _refused(world: World, text: str, error: BadSpec) -> None:
+    if error.elsewhere:
+        raise world.fault(
+            NotModelled(
+                f"{text} is a variable of Kamailio's module {error.elsewhere}, and the stub has no"
+                " model of it: add one with ksr_stub.pv.provide"
+            )
+        ) from None
+    if world.strict:
+        raise world.fault(
+            UnknownVariable(
+                f"{text!r} is no pseudo-variable: {error}. A real Kamailio {world.version} logs an"
+                " error and the route gets None"
+            )
+        ) from None
+    world.say(-1, f"pv: {error}; cannot get pv spec for [{text}]")
+
+
+def get(world: World, text: str) -> Value:
+    """The value of a variable, None where it has none.
+
+    Raises:
+        UnknownVariable: strict mode, where Kamailio refuses the text.
+    """
+    spec = lookup(world, text)
+    if spec is None:
+        return None
+    try:
+        return spec.value(world)
+    except NoValue:
+        world.say(-1, f"pv: unable to get pv value for [{text}]")
+        return None
+
+
+def put(world: World, text: str, value: Value) -> bool:
+    """Write a variable; None unsets it.
+
+    Returns:
+        False where Kamailio fails. A variable that can't be written keeps its value, and that is a
+        success (faithful mode).
+    Raises:
+        UnknownVariable: strict mode, where there is no such variable or it can't be written.
+    """
+    spec = lookup(world, text)
+    if spec is None:
+        return False
+    if spec.variable.set is None and world.strict:
+        raise world.fault(
+            UnknownVariable(
+                f"{text} can't be written: a real Kamailio {world.version} returns True and does"
+                " nothing"
+            )
+        )
+    try:
+        stored = spec.store(world, value)
+    except NoValue:
+        stored = False
+    if not stored:
+        world.say(-1, f"pv: unable to set pv [{text}]")
+    return stored
+
+
+def evaluate(world: World, text: str) -> str | None:
+    """A text with the values of the variables in it, `<null>` for none.
+
+    Returns:
+        None where a variable in it is refused (faithful mode).
+    Raises:
+        UnknownVariable: strict mode.
+    """
+    out, at = [], 0
+    while at < len(text):
+        dollar = text.find("$", at)
+        if dollar < 0:
+            break
+        out.append(text[at:dollar])
+        try:
+            spec, at = parse(text, dollar)
+            _of_version(world, spec)
+        except BadSpec as error:
+            _refused(world, text[dollar:], error)
+            return None
+        out.append(_shown(world, spec))
+    return "".join([*out, text[at:]])
+
+
+def _shown(world: World, spec: Spec) -> str:
+    try:
+        return text_of(spec.value(world))
+    except NoValue:
+        return ""
+
+
+def subst_expression(world: World, text: str) -> regex.Subst:
+    """Read a subst expression `/re/repl/flags` with variables in the replacement.
+
+    Raises:
+        BadRegex: it is none.
+    """
+
+    def variable(source: str, at: int) -> tuple[Callable[[], str], int]:
+        try:
+            spec, end = parse(source, at)
+        except BadSpec as error:
+            raise regex.BadRegex(str(error)) from None
+        return (lambda: _shown(world, spec)), end
+
+    return regex.parse_subst(text, variable)

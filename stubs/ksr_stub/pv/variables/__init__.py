@@ -1,0 +1,15 @@
+"""The pseudo-variables of the core and of the pv module: importing this registers them."""
+
+from ksr_stub.pv.variables import (  # noqa: F401
+    auth,
+    branch,
+    contents,
+    environment,
+    flags,
+    headers,
+    network,
+    parties,
+    stores,
+    target,
+    times,
+)  # fmt: skip

@@ -1,0 +1,199 @@
+"""What the message says: method, status, Call-ID, Contact, body ... (modules/pv/pv_core.c)."""
+
+from __future__ import annotations
+
+from ksr_stub import methods, tobody
+from ksr_stub.pv.spec import Index
+from ksr_stub.pv.table import one_of, variable
+from ksr_stub.pv.values import Numbered, Value, Worded, no_value, parse_int, signed
+from ksr_stub.world import World
+
+
+@variable("null")
+def null(world: World, inner: object, index: Index) -> Value:
+    return None
+
+
+@variable("true")
+def true(world: World, inner: object, index: Index) -> Value:
+    return 1
+
+
+@variable("mi")
+def message_id(world: World, inner: object, index: Index) -> Value:
+    return world.msg.id
+
+
+@variable("rm")
+def method(world: World, inner: object, index: Index) -> Value:
+    name = methods.of(world.msg)
+    return Numbered(name, methods.number(name)) if name else None
+
+
+@variable("rmid")
+def method_id(world: World, inner: object, index: Index) -> Value:
+    name = methods.of(world.msg)
+    return methods.number(name) if name else None
+
+
+@variable("mt")
+def message_type(world: World, inner: object, index: Index) -> Value:
+    return 1 if world.msg.is_request else 2
+
+
+@variable("mts")
+def message_type_name(world: World, inner: object, index: Index) -> Value:
+    return "rq" if world.msg.is_request else "rp"
+
+
+@variable("rv")
+def version(world: World, inner: object, index: Index) -> Value:
+    line = world.msg.buf[: world.msg.first_line_end].strip("\r\n")
+    return line.rpartition(" ")[2] if world.msg.is_request else line.partition(" ")[0]
+
+
+@variable("rs")
+def status(world: World, inner: object, index: Index) -> Value:
+    return None if world.msg.is_request else world.msg.status
+
+
+@variable("rsi")
+def status_or_zero(world: World, inner: object, index: Index) -> Value:
+    return world.msg.status
+
+
+@variable("rr")
+def reason(world: World, inner: object, index: Index) -> Value:
+    return None if world.msg.is_request else world.msg.reason
+
+
+def _body_of(world: World, key: str) -> Value:
+    header = world.msg.first(key)
+    return None if header is None else header.body
+
+
+@variable("ci")
+def call_id(world: World, inner: object, index: Index) -> Value:
+    return _body_of(world, "call-id")
+
+
+@variable("cs")
+def cseq_number(world: World, inner: object, index: Index) -> Value:
+    return methods.cseq(world.msg)[0] or None
+
+
+@variable("csb")
+def cseq_body(world: World, inner: object, index: Index) -> Value:
+    return _body_of(world, "cseq")
+
+
+@variable("ct")
+def contact(world: World, inner: object, index: Index) -> Value:
+    return _body_of(world, "contact") or None
+
+
+@variable("cT")
+def content_type(world: World, inner: object, index: Index) -> Value:
+    return _body_of(world, "content-type")
+
+
+@variable("cl")
+def content_length(world: World, inner: object, index: Index) -> Value:
+    header = world.msg.first("content-length")
+    if header is None:
+        return None
+    return Worded(parse_int(header.body.split()[0] if header.body else "") or 0, header.body)
+
+
+@variable("ua")
+def user_agent(world: World, inner: object, index: Index) -> Value:
+    return _body_of(world, "user-agent")
+
+
+def _uri_of(world: World, key: str) -> Value:
+    found = tobody.of(world.msg, key)
+    return None if found is None else found.uri
+
+
+@variable("rt")
+def refer_to(world: World, inner: object, index: Index) -> Value:
+    return _uri_of(world, "refer-to")
+
+
+@variable("re")
+def remote_party_id(world: World, inner: object, index: Index) -> Value:
+    return _uri_of(world, "remote-party-id")
+
+
+@variable("mb")
+def buffer(world: World, inner: object, index: Index) -> Value:
+    return world.msg.buf
+
+
+@variable("ml")
+def length(world: World, inner: object, index: Index) -> Value:
+    return len(world.msg.buf)
+
+
+@variable("rb")
+def body(world: World, inner: object, index: Index) -> Value:
+    return world.msg.body
+
+
+@variable("bs")
+def body_size(world: World, inner: object, index: Index) -> Value:
+    return len(world.msg.body)
+
+
+@variable("ruid")
+def ruid(world: World, inner: object, index: Index) -> Value:
+    return (world.msg.is_request and world.msg.ruid) or None
+
+
+@variable("location_ua")
+def location_ua(world: World, inner: object, index: Index) -> Value:
+    return (world.msg.is_request and world.msg.location_ua) or None
+
+
+_MSG = ("len", "buf", "body", "hdrs", "fline", "body_len", "hdrc", "fpart", "hdrs_len", "lpart")
+
+
+@variable("msg", inner=one_of(*_MSG))
+def msg(world: World, inner: str, index: Index) -> Value:
+    message = world.msg
+    first, end = message.first_line_end, message.headers_end
+    parts: dict[str, Value] = {
+        "len": len(message.buf), "buf": message.buf, "body": message.body,
+        "hdrs": message.buf[first:end].strip(" \t\r\n"),
+        "fline": message.buf[:first].strip(" \t\r\n"), "body_len": len(message.body),
+        "hdrc": len(message.headers), "fpart": message.buf[:end].strip(" \t\r\n"),
+        "hdrs_len": len(message.buf[first:end].strip(" \t\r\n")),
+        "lpart": message.buf[first:],
+    }  # fmt: skip
+    return parts[inner]
+
+
+@variable("expires", inner=one_of("min", "max"))
+def expires(world: World, inner: str, index: Index) -> Value:
+    from ksr_stub import nameaddr
+    from ksr_stub.message import ParseError
+
+    header = world.msg.first("expires")
+    general = None if header is None else parse_int(header.body) or 0
+    try:
+        contacts = nameaddr.all_of(world.msg, "contact")
+    except ParseError:
+        raise no_value(world, "failed to parse Contact body") from None
+    found: list[int] = []
+    for one in contacts:
+        own = one.get("expires")
+        number = parse_int(own) if own else general
+        if own and number is None:
+            return None
+        if number is not None:
+            found.append(number)
+    if not found and general is not None:
+        found.append(general)
+    if not found:
+        return None
+    return signed(min(found) if inner == "min" else max(found))

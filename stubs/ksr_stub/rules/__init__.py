@@ -1,0 +1,1 @@
+"""What ksr-lint checks: a rule takes a script and yields findings."""

@@ -1,0 +1,87 @@
+"""Kamailio's own signatures, extracted from its C export tables (see extract.py)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib import resources
+
+from attrs import frozen
+
+VERSIONS = ("5.6", "6.0", "6.1")
+
+# INT functions whose int is a number to reckon with and no return code.
+NUMBERS = frozenset(
+    [
+        ("", "get_debug"),
+        ("cfgutils", "rand_get_prob"),
+        ("htable", "sht_dec"),
+        ("htable", "sht_inc"),
+        ("kx", "get_bodylen"),
+        ("kx", "get_conid"),
+        ("kx", "get_defn"),
+        ("kx", "get_envn"),
+        ("kx", "get_msglen"),
+        ("kx", "get_msgtype"),
+        ("kx", "get_protoid"),
+        ("kx", "get_send_sock_port"),
+        ("kx", "get_status"),
+        ("kx", "get_timestamp"),
+        ("pv", "geti"),
+        ("sqlops", "sql_num_columns"),
+        ("sqlops", "sql_num_rows"),
+        ("tm", "t_get_branch_index"),
+        ("tm", "t_get_status_code"),
+    ]
+)
+
+
+@frozen
+class Parameter:
+    """A parameter: its name in the C function, and its kind: `STR`, `INT` or `LONG`."""
+
+    name: str
+    kind: str
+
+
+@frozen
+class Signature:
+    """One KSR function. `returns` is `INT`, `BOOL`, `NONE` or `XVAL`; namespace '' is KSR."""
+
+    namespace: str
+    name: str
+    returns: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def full_name(self) -> str:
+        """As it is called: `KSR.module.function`."""
+        return ".".join(part for part in ("KSR", self.namespace, self.name) if part)
+
+    @property
+    def gives_code(self) -> bool:
+        """Whether it returns a return code, which is no truth value."""
+        return self.returns == "INT" and (self.namespace, self.name) not in NUMBERS
+
+    def __str__(self) -> str:
+        shown = ", ".join(
+            f"{p.name}: {'str' if p.kind == 'STR' else 'int'}" for p in self.parameters
+        )
+        return f"{self.full_name}({shown})"
+
+
+@functools.cache
+def load(version: str) -> dict[tuple[str, str], Signature]:
+    """All functions of a Kamailio version, by namespace and name.
+
+    The data file is `data/<version>.json`: {"release": "5.6.3", "functions": {namespace:
+    {name: [returns, [[parameter, kind], ...]]}}}.
+    """
+    text = resources.files("ksr_stub").joinpath(f"data/{version}.json").read_text()
+    return {
+        (namespace, name): Signature(
+            namespace, name, returns, tuple(Parameter(*pair) for pair in parameters)
+        )
+        for namespace, functions in json.loads(text)["functions"].items()
+        for name, (returns, parameters) in functions.items()
+    }

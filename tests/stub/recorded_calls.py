@@ -1,0 +1,107 @@
+"""Calls that Debian's Kamailio 5.6.3 answered, and the same calls on the stub.
+
+Each file in `recorded/` that is read here has `calls` (lists of calls) and `cases`: a message, the
+number of its list of calls, what 5.6.3 answered and the replies it sent. The calls of `setup` were
+made before. `{"differs": true}` is a known difference. The server had the sockets and modparams of
+`server()`; tags that it made are `X`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from ksr_stub import branches, dispatch, message
+from ksr_stub import world as worlds
+from ksr_stub.message import Address, Socket
+from ksr_stub.world import REPLY, REQUEST, World
+
+_DIRECTORY = Path(__file__).parent / "recorded"
+_TAG = re.compile(r"(To:[^\r\n]*;tag=)[0-9a-f.\-]+")
+
+
+@attrs.frozen
+class Case:
+    """One message with the calls that were made on it."""
+
+    name: str
+    message: str
+    setup: list[list[Any]]
+    calls: list[list[Any]]
+    answers: list[Any]
+    replies: list[str]
+
+
+def cases(name: str) -> list[Any]:
+    """The cases of a recorded file, as parameters of a test."""
+    recorded = json.loads((_DIRECTORY / f"{name}.json").read_text())
+    return [
+        pytest.param(
+            Case(
+                one["name"],
+                one["message"],
+                one.get("setup", []),
+                recorded["calls"][one["calls"]],
+                one["answers"],
+                one.get("replies", []),
+            ),
+            id=f"{number}-{one['name']}",
+        )
+        for number, one in enumerate(recorded["cases"])
+    ]
+
+
+def server() -> World:
+    """The World that is set up like the server that was recorded."""
+    return World(
+        strict=False,
+        sockets=[Socket("udp", "127.0.0.1", 25060), Socket("tcp", "127.0.0.1", 25060)],
+        aliases={"example.test"},
+        defines={"PROBE_STR": '"abc"', "PROBE_INT": "42", "PROBE_ID": "hello", "PROBE_EMPTY": ""},
+        environ={"PROBE_ENV": "envvalue"},
+        params={
+            ("core", "debug"): 1,
+            ("core", "server_header"): "Server: probe",
+            ("pv", "shvset"): ["sv=i:5", "ss=s:text"],
+        },
+    )
+
+
+def check(case: Case) -> None:
+    """Make the calls of a case on the stub, and compare answers and replies."""
+    world = server()
+    former = worlds.use(world)
+    try:
+        _receive(world, case.message)
+        for call in case.setup:
+            _answer(call)
+        given = [_answer(call) for call in case.calls]
+    finally:
+        worlds.use(former)
+    for call, expected, got in zip(case.calls, case.answers, given, strict=True):
+        if expected != {"differs": True}:
+            assert (call, got, type(got)) == (call, expected, type(expected))
+    sent = [_TAG.sub(r"\1X", one.data.decode("latin-1")) for one in world.sent]
+    assert sent == case.replies
+
+
+def _receive(world: World, text: str) -> None:
+    data = text.encode("latin-1")
+    received = message.parse(data, Address("127.0.0.1", 25099), world.sockets[0])
+    received.id = world.next_message_id()
+    world.message = received
+    world.route = REQUEST if received.is_request else REPLY
+    branches.clear(world)
+
+
+def _answer(call: list[Any]) -> Any:
+    namespace, _, name = call[0].rpartition(".")
+    try:
+        result = dispatch.function(namespace, name)(*call[1:])
+    except Exception as error:
+        return f"!{type(error.__cause__ or error).__name__}"
+    return int(result) if isinstance(result, int) and not isinstance(result, bool) else result

@@ -1,0 +1,12 @@
+"""What Kamailio 5.6.3 answered, and the stub: KSR itself, pv, hdr and siputils."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stub.recorded_calls import Case, cases, check
+
+
+@pytest.mark.parametrize("case", cases("core"))
+def test_it_answers_as_the_real_one_did(case: Case) -> None:
+    check(case)

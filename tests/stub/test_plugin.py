@@ -1,0 +1,258 @@
+"""The pytest plugin, as somebody with a KEMI script uses it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import KSR
+import pytest
+from ksr_stub.builders import options, register
+from ksr_stub.errors import ReturnCodeAsTruth, UnknownFunction
+from ksr_stub.harness import Ksr
+
+pytest_plugins = ["pytester"]
+
+# whether the stub is installed or only in the path: the plugin is loaded once
+PLUGIN = ("-p", "no:ksr", "-p", "ksr_stub.plugin")
+
+SCRIPT = """
+import sys
+import KSR
+
+def mod_init():
+    return sys.modules[__name__]
+
+def child_init(rank):
+    return 0
+
+def answer():
+    KSR.sl.sl_send_reply(200, "Fine")
+
+def ksr_request_route(msg):
+    answer()
+    return 1
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "routes.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def edited(script: Path, old: str, new: str) -> Path:
+    assert old in script.read_text()
+    script.write_text(script.read_text().replace(old, new))
+    return script
+
+
+def test_a_script_answers_a_request(ksr: Ksr, script: Path) -> None:
+    """The reply, the steps and the calls of a request can be asked for."""
+    ksr.load(script)
+    result = ksr.receive(options())
+    assert (result.reply.status, result.reply.reason) == (200, "Fine")
+    assert result.steps == ["ksr_request_route", "answer"]
+    assert [call.name for call in result.calls] == ["KSR.sl.sl_send_reply"]
+    assert result.reply.to.port == 40123
+
+
+def test_the_script_is_gone_after_the_test(pytester: pytest.Pytester, script: Path) -> None:
+    """Each test imports the script afresh: what a test changed in it is not there any more."""
+    pytester.makepyfile(
+        f"""
+        import sys
+
+        def test_one(ksr):
+            ksr.load({str(script)!r}).answer.seen = True
+            assert "routes" in sys.modules
+
+        def test_two(ksr):
+            assert "routes" not in sys.modules
+            assert not hasattr(ksr.load({str(script)!r}).answer, "seen")
+        """
+    )
+    pytester.runpytest(*PLUGIN).assert_outcomes(passed=2)
+    assert "routes" not in sys.modules
+
+
+def test_each_test_has_its_own_world(pytester: pytest.Pytester) -> None:
+    """What one test put into the World is not there in the next one."""
+    pytester.makepyfile(
+        """
+        import KSR
+
+        def test_one(ksr):
+            ksr.define(NAME=1)
+            ksr.answer("hdr.is_present", 1)
+            assert KSR.hdr.is_present("X") == 1
+
+        def test_two(ksr):
+            assert ksr.world.defines == {} and ksr.world.answers == {}
+            assert ksr.world.calls == []
+        """
+    )
+    pytester.runpytest(*PLUGIN).assert_outcomes(passed=2)
+
+
+def test_the_marker_chooses_version_and_mode(pytester: pytest.Pytester) -> None:
+    """The marker gives another version or mode, and a wrong one says what it takes."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.ksr(version="6.1", mode="faithful")
+        def test_newer(ksr):
+            assert (ksr.world.version, ksr.world.strict) == ("6.1", False)
+
+        def test_default(ksr):
+            assert (ksr.world.version, ksr.world.strict) == ("5.6", True)
+
+        @pytest.mark.ksr(version="4.0")
+        def test_wrong(ksr):
+            pass
+        """
+    )
+    result = pytester.runpytest(*PLUGIN, "--strict-markers")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*takes version in*not version='4.0'*"])
+
+
+def test_a_failure_shows_the_traffic(pytester: pytest.Pytester, script: Path) -> None:
+    """A failed test shows the message in, the calls with results, the message out and the log."""
+    edited(script, "KSR.sl", 'KSR.err("look here\\n")\n    KSR.sl')
+    pytester.makepyfile(
+        f"""
+        from ksr_stub.builders import options
+
+        def test_it(ksr):
+            ksr.load({str(script)!r})
+            assert ksr.receive(options()).reply.status == 404
+        """
+    )
+    result = pytester.runpytest(*PLUGIN)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*- KSR -*",
+            "*received from 203.0.113.7:40123",
+            "*OPTIONS sip:example.test SIP/2.0",
+            "*steps: ksr_request_route, answer",
+            "*KSR.sl.sl_send_reply(200, 'Fine') -> 1",
+            "*sent to udp:203.0.113.7:40123",
+            "*SIP/2.0 200 Fine",
+            "*look here",
+        ]
+    )
+
+
+def test_a_hidden_fault_fails_the_test(pytester: pytest.Pytester, script: Path) -> None:
+    """A bare except of the script does not hide a fault from the test."""
+    edited(
+        script,
+        'KSR.sl.sl_send_reply(200, "Fine")',
+        "\n    try:\n        KSR.sl.nonsense()\n    except:\n        pass\n",
+    )
+    pytester.makepyfile(
+        f"""
+        from ksr_stub.builders import options
+
+        def test_it(ksr):
+            ksr.load({str(script)!r})
+            ksr.receive(options())
+        """
+    )
+    result = pytester.runpytest(*PLUGIN)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*hid 1 fault(s)*", "*UnknownFunction: *KSR.sl.nonsense*"])
+
+
+def test_an_expected_fault_does_not_fail_the_test(ksr: Ksr, script: Path) -> None:
+    """A fault that reached the test, there expected, counts as seen."""
+    ksr.load(edited(script, "KSR.sl.sl_send_reply", "KSR.sl.send_nothing"))
+    with pytest.raises(UnknownFunction, match="send_nothing"):
+        ksr.receive(options())
+    assert ksr.swallowed_faults() == []
+
+
+def test_a_return_code_as_truth_is_remembered(ksr: Ksr, script: Path) -> None:
+    """`if KSR.x()` is a fault even where the script catches everything."""
+    ksr.answer("siputils.has_totag", -1)
+    ksr.load(
+        edited(
+            script,
+            'KSR.sl.sl_send_reply(200, "Fine")',
+            "\n    try:\n        bool(KSR.siputils.has_totag())\n    except BaseException: pass",
+        )
+    )
+    ksr.receive(options())
+    faults = ksr.swallowed_faults()
+    assert [type(fault) for fault in faults] == [ReturnCodeAsTruth]
+    ksr.world.faults.clear()
+
+
+def test_the_test_can_answer_a_function(ksr: Ksr) -> None:
+    """An answer replaces the model; a callable gets the arguments, text is UTF-8 on both sides."""
+    ksr.answer("pv.get", lambda name: f"{name}=ü")
+    assert KSR.pv.get("ö") == "ö=ü"
+    ksr.answer("is_INVITE", True)
+    assert KSR.is_INVITE() is True
+
+
+def test_an_answer_of_an_unknown_function_is_refused(ksr: Ksr) -> None:
+    """A misspelt name in `answer` says what is near."""
+    with pytest.raises(UnknownFunction, match=r"did you mean .*sl\.sl_send_reply"):
+        ksr.answer("sl.sl_send_replay", 1)
+
+
+def test_no_reply_is_a_clear_failure(ksr: Ksr, script: Path) -> None:
+    """`.reply` of a request that got none says what was sent instead."""
+    ksr.load(edited(script, "    answer()\n", "    pass\n"))
+    with pytest.raises(AssertionError, match="no reply left; sent: nothing"):
+        _ = ksr.receive(register()).reply
+
+
+def test_a_wrong_import_leaves_nothing_behind(ksr: Ksr, script: Path) -> None:
+    """A script that can't be imported raises its own error, and sys.path is as before."""
+    path = list(sys.path)
+    script.write_text("import nothing_of_that_name\n")
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"):
+        ksr.load(script)
+    assert sys.path == path
+    assert "routes" not in sys.modules
+
+
+def test_packages_of_the_script_are_fresh_too(ksr: Ksr, tmp_path: Path) -> None:
+    """A package that the script imports is imported anew with it, and its steps are seen."""
+    package = tmp_path / "my_routes"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "replies.py").write_text(
+        "import KSR\n\nCOUNT = []\n\n"
+        'def fine():\n    COUNT.append(1)\n    KSR.sl.sl_send_reply(200, "Fine")\n'
+    )
+    main = tmp_path / "main_routes.py"
+    main.write_text(
+        SCRIPT.replace("import KSR", "from my_routes import replies").replace(
+            'KSR.sl.sl_send_reply(200, "Fine")', "replies.fine()"
+        )
+    )
+    first = ksr.load(main)
+    result = ksr.receive(options())
+    assert result.steps == ["ksr_request_route", "answer", "replies.fine"]
+    second = ksr.load(main)
+    assert second.replies.COUNT == []
+    assert second.replies is not first.replies
+
+
+def test_outside_of_a_test_ksr_says_what_to_do() -> None:
+    """KSR without the fixture is an error that names it."""
+    with pytest.raises(RuntimeError, match="fixture `ksr`"):
+        _ = KSR.sl
+
+
+def test_receive_takes_bytes(ksr: Ksr) -> None:
+    """A text instead of bytes is refused with what to do."""
+    with pytest.raises(TypeError, match="not str: build them with"):
+        ksr.receive("OPTIONS sip:example.test SIP/2.0\r\n\r\n")  # type: ignore[arg-type]

@@ -1,0 +1,12 @@
+"""What Kamailio 5.6.3 answered, and the stub: every check and the replies it sends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stub.recorded_calls import Case, cases, check
+
+
+@pytest.mark.parametrize("case", cases("sanity"))
+def test_it_answers_as_the_real_one_did(case: Case) -> None:
+    check(case)

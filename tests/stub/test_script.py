@@ -1,0 +1,60 @@
+"""Callbacks that are missing or return no int, in faithful mode: as runs of 5.6.3 showed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ksr_stub.builders import options
+from ksr_stub.harness import Ksr
+
+CLASS = """
+import KSR
+class Routes:
+    def child_init(self, rank): return 0
+    def ksr_reply_route(self, msg): return 1
+    def ksr_onsend_route(self, msg): return 1
+    def ksr_request_route(self, msg):
+        KSR.sl.sl_send_reply(200, "OK")
+def mod_init(): return Routes()
+"""
+MODULE = """
+import sys
+import KSR
+def mod_init(): return sys.modules[__name__]
+def child_init(rank): return 0
+def ksr_reply_route(msg): return 1
+def ksr_onsend_route(msg): return 1
+def ksr_request_route(msg):
+    KSR.sl.sl_send_reply(200, "OK")
+"""
+
+
+def outcomes(ksr: Ksr, tmp_path: Path, script: str) -> list[tuple[int, bool]]:
+    """For four requests: the status of the reply, and whether an exception was logged."""
+    path = tmp_path / "poisoned.py"
+    path.write_text(script)
+    ksr.load(path)
+    results = [ksr.receive(options()) for _ in range(4)]
+    return [
+        (result.reply.status, any("SystemError" in line.text for line in result.log))
+        for result in results
+    ]
+
+
+@pytest.mark.ksr(mode="faithful")
+def test_the_next_call_works_and_raises(ksr: Ksr, tmp_path: Path) -> None:
+    """After a callback without a return value the next call does its work, then raises."""
+    assert outcomes(ksr, tmp_path, CLASS) == [(200, False), (200, True), (200, False), (200, True)]
+
+
+@pytest.mark.ksr(mode="faithful")
+def test_callbacks_of_a_module_forget_the_exception(ksr: Ksr, tmp_path: Path) -> None:
+    """Where mod_init returns the module, looking up the next callback clears the exception."""
+    assert outcomes(ksr, tmp_path, MODULE) == [(200, False)] * 4
+
+
+@pytest.mark.ksr(mode="faithful", version="6.0")
+def test_newer_versions_are_not_poisoned(ksr: Ksr, tmp_path: Path) -> None:
+    """From 5.8 on nothing is left pending."""
+    assert outcomes(ksr, tmp_path, CLASS) == [(200, False)] * 4
