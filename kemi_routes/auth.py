@@ -106,7 +106,8 @@ def unavailable() -> Outcome:
 
 def _check_credentials() -> Outcome:
     realm = KSR.pv.gete("$fd").lower()
-    code = KSR.auth_db.auth_check(realm, settings.active.subscriber_table, CHECK_IDENTITY)
+    table = settings.active.subscriber_table
+    code = int(KSR.auth_db.auth_check(realm, table, CHECK_IDENTITY))
     if code > 0:
         return CONTINUE
     decision = verdict(code, nonce_is_good=code == ERROR and _nonce_is_good(realm))

@@ -38,9 +38,9 @@ def offer() -> None:
     if settings.active.rtpengine is None or not _has_sdp():
         return
     if KSR.is_method_in("IU"):
-        _check(KSR.rtpengine.rtpengine_offer(_flags()))
+        _check(int(KSR.rtpengine.rtpengine_offer(_flags())))
     elif KSR.is_method_in("AE"):
-        _check(KSR.rtpengine.rtpengine_answer(_flags()))
+        _check(int(KSR.rtpengine.rtpengine_answer(_flags())))
 
 
 def within_dialog() -> None:
@@ -57,9 +57,9 @@ def reply() -> None:
     if settings.active.rtpengine is None or not _has_sdp():
         return
     if KSR.isflagset(settings.active.flt_sdp_offered):
-        _check(KSR.rtpengine.rtpengine_answer(_flags()))
+        _check(int(KSR.rtpengine.rtpengine_answer(_flags())))
     else:
-        _check(KSR.rtpengine.rtpengine_offer(_flags()))
+        _check(int(KSR.rtpengine.rtpengine_offer(_flags())))
 
 
 def failed() -> None:

@@ -77,7 +77,7 @@ def load(script: str | Path | ModuleType) -> Script:
         raise ScriptError(f"there is no script {script} (looked for {file})")
     before = dict(sys.modules)
     sys.modules.pop(file.stem, None)
-    _drop_users_of_ksr()
+    _drop_scripts(file)
     sys.path.insert(0, str(file.parent))
     importlib.invalidate_caches()
     try:
@@ -104,15 +104,24 @@ def _import(file: Path) -> ModuleType:
     return module
 
 
-def _drop_users_of_ksr() -> None:
-    """Packages that use KSR are imported anew, whoever imported them before; tests stay."""
+def _drop_scripts(file: Path) -> None:
+    """What uses KSR, or lies beside the script or its directory, is imported anew; tests stay."""
+    places = (file.parent, file.parent.parent)
     tops = {
-        name.partition(".")[0] for name, module in list(sys.modules.items()) if _uses_ksr(module)
+        name.partition(".")[0]
+        for name, module in list(sys.modules.items())
+        if _uses_ksr(module) or _place(module) in places
     }
     tops -= {"ksr_stub", "KSR"}
     tops -= {name.partition(".")[0] for name in sys.modules if _is_test(name)}
     for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
         del sys.modules[name]
+
+
+def _place(module: ModuleType) -> Path | None:
+    """The directory that a package stands in; None for a plain module."""
+    paths = list(getattr(module, "__path__", ()))
+    return Path(paths[0]).parent if paths else None
 
 
 def _is_test(name: str) -> bool:

@@ -98,7 +98,7 @@ def _receive(world: World, text: str) -> None:
     branches.clear(world)
 
 
-def _answer(call: list[Any]) -> Any:
+def _answer(call: list[Any]) -> object:
     namespace, _, name = call[0].rpartition(".")
     try:
         result = dispatch.function(namespace, name)(*call[1:])
