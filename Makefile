@@ -13,7 +13,7 @@ RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamail
 	python3-setuptools python3-wheel openssl
 TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
 
-.PHONY: help run test lint check reload install deps test-deps venv clean
+.PHONY: help run test unit lint check reload install deps test-deps venv clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,10 +26,14 @@ test: test-deps $(VENV)/.test ## everything this machine can run: lint, types, u
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest $(PYTEST)
 
-lint: $(VENV)/.test ## ruff and mypy
+unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub; no Kamailio, no network
+	$(BIN)/pytest tests/unit tests/stub $(PYTEST)
+
+lint: $(VENV)/.test ## ruff, mypy and ksr-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=stubs $(BIN)/python -m ksr_stub.lint kemi_routes kamailio
 
 check: deps $(BIN)/kemi-routes ## are the settings and the routes in order? starts nothing
 	@mkdir -p "$(RUN_DIR)"

@@ -66,7 +66,7 @@ def authenticate() -> Outcome:
         if not (KSR.is_myself_ruri() and KSR.is_myself_turi() and KSR.is_myself_furi()):
             return _refuse("Not A Domain Of This Server")
         return _check_credentials()
-    if claims_to_be_ours():
+    if KSR.is_myself_furi():
         if _check_credentials() is DONE:
             return DONE
         KSR.auth.consume_credentials()
@@ -82,14 +82,6 @@ def withhold_credentials() -> None:
     if KSR.hdr.is_present("Proxy-Authorization") > 0:
         realm = f'realm="{KSR.pv.gete("$fd").lower()}"'
         KSR.textops.remove_hf_match("Proxy-Authorization", "in", realm)
-
-
-def claims_to_be_ours() -> bool:
-    """Whether From names one of our domains, with whatever port."""
-    if KSR.is_myself_furi():
-        return True
-    domains = settings.active.sip_domain
-    return domains is not None and KSR.pv.gete("$fd").lower() in domains
 
 
 def database_answers() -> bool:
