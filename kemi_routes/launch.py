@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     options = _parse(argv)
     try:
         environ = complete(dict(os.environ), options.config)
-        active = check(environ, options.config)
+        active = check(environ, options.config, starts=not options.check)
     except SettingsError as error:
         print(f"kemi-routes: {error}", file=sys.stderr)
         return WRONG_SETTINGS
@@ -108,24 +108,26 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     return environ
 
 
-def check(environ: Mapping[str, str], cfg: Path) -> Settings:
+def check(environ: Mapping[str, str], cfg: Path, *, starts: bool = True) -> Settings:
     """Read the settings, and check also what only this machine can tell.
 
     Args:
         environ: the environment that Kamailio will get, as `complete` returns it.
         cfg: the kamailio.cfg that will be run.
+        starts: a Kamailio will be started; without, its ports may be in use: by itself.
     Raises:
         SettingsError: naming every fault.
     """
     values, faults = settings.parse(settings.lookup(environ, cfg))
-    return settings.accept(values, faults + machine_faults(values))
+    return settings.accept(values, faults + machine_faults(values, starts=starts))
 
 
-def machine_faults(values: Mapping[str, Any]) -> list[str]:
+def machine_faults(values: Mapping[str, Any], *, starts: bool = True) -> list[str]:
     """What this machine can't do for these settings, each with what would be right.
 
     Args:
         values: settings by the name of their field; those that are wrong may be missing.
+        starts: a Kamailio will be started; without, its ports may be in use: by itself.
     """
     faults = []
     run_dir = values["run_dir"]
@@ -134,7 +136,7 @@ def machine_faults(values: Mapping[str, Any]) -> list[str]:
     if len(os.fsencode(run_dir)) > MAX_RUN_DIR:
         faults.append(f"RUN_DIR {run_dir} is too long for sockets: {MAX_RUN_DIR} bytes at most")
     for item in values.get("listen") or ():
-        if (reason := _not_ours(item)) is not None:
+        if (reason := _not_ours(item, free=starts)) is not None:
             faults.append(f"LISTEN {item}: {reason}")
     for name in ("tls_cert", "tls_key"):
         path = values.get(name)
@@ -356,7 +358,7 @@ def _address_towards_internet() -> str:
         return str(probe.getsockname()[0])
 
 
-def _not_ours(item: str) -> str | None:
+def _not_ours(item: str, *, free: bool) -> str | None:
     proto, _, rest = item.partition(":")
     host, _, port = rest.rpartition(":")
     kind = socket.SOCK_DGRAM if proto == "udp" else socket.SOCK_STREAM
@@ -366,6 +368,8 @@ def _not_ours(item: str) -> str | None:
         try:
             probe.bind((host.strip("[]"), int(port)))
         except OSError as error:
+            if error.errno == errno.EADDRINUSE and not free:
+                return None
             hint = BIND_HINTS.get(error.errno or 0, "")
             return f"{(error.strerror or str(error)).lower()}{hint}"
     return None

@@ -328,3 +328,14 @@ def test_a_run_dir_whose_sockets_would_have_too_long_a_path_is_named(tmp_path: P
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
     assert any("too long for sockets" in fault for fault in machine_faults(deep))
+
+
+def test_checking_the_settings_of_a_running_server_finds_no_fault_in_its_ports(
+    tmp_path: Path,
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        ours.bind(("127.0.0.1", 0))
+        values = {"run_dir": str(tmp_path), "listen": (f"udp:127.0.0.1:{ours.getsockname()[1]}",)}
+        [fault] = [f for f in launch.machine_faults(values) if "LISTEN" in f]
+        assert "is another Kamailio running?" in fault
+        assert not any("LISTEN" in f for f in launch.machine_faults(values, starts=False))
