@@ -1,0 +1,51 @@
+"""RFC 4475: the stub answers each torture message as the real Kamailio does, or is as silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..live.conftest import require
+from ..live.network import Namespace
+from ..live.server import LAUNCHER
+from .scenarios import RealSide, Talk, difference, faithful_stub, torture_messages
+
+pytestmark = pytest.mark.live
+# With domains of the RFC's messages they get further than to 403.
+DOMAINS = "example.test example.com example.net"
+FAULTY = "Kamailio's parser drops it, the stub's does not"
+LENIENT = "Kamailio's parser takes it, the stub's does not"
+KNOWN_DIFFERENCES: dict[str, str] = {
+    **dict.fromkeys(("esc02", "intmeth", "lwsruri", "lwsstart", "mcl01", "ncl", "wsinv"), FAULTY),
+    **dict.fromkeys(("baddn", "trws"), LENIENT),
+}
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[RealSide]:
+    """One Kamailio for all messages."""
+    require("kamailio", "kamcmd", LAUNCHER)
+    with Namespace() as host:
+        yield RealSide(host, DOMAINS)
+
+
+def test_there_are_all_messages_of_the_rfc() -> None:
+    """None of the 49 has been lost, and none is excused that does not exist."""
+    names = {path.stem for path in torture_messages()}
+    assert len(names) == 49
+    assert set(KNOWN_DIFFERENCES) <= names
+
+
+@pytest.mark.parametrize("path", torture_messages(), ids=lambda path: path.stem)
+def test_torture(real: RealSide, path: Path, request: pytest.FixtureRequest) -> None:
+    """The stub sends the same bytes back, or nothing where Kamailio sends nothing."""
+    if reason := KNOWN_DIFFERENCES.get(path.stem):
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    real.forget()
+    with faithful_stub(real, DOMAINS) as stub:
+        stubbed, live = Talk(stub, path.stem), Talk(real, path.stem)
+        for talk in (stubbed, live):
+            talk.say("stranger", path.read_bytes())
+    assert difference(stubbed, live) == ""
