@@ -41,6 +41,11 @@ Exports = dict[tuple[str, str], tuple[str, list[str]]]
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
     """Namespace and name of every function of every installed module: what it returns and takes."""
     require("kamailio")
+    version = subprocess.run(
+        ["kamailio", "-v"], env={"PATH": CLEAN_PATH}, capture_output=True, text=True, check=True
+    ).stdout.split()[2]
+    if not version.startswith("5.6."):
+        pytest.skip(f"the data of 5.6 are held against a Kamailio 5.6, here is {version}")
     names = sorted(path.stem for path in Path("/usr").glob(MODULES) if path.stem not in ASKING)
     found: Exports = {}
     for first in range(0, len(names), MODULES_A_START):
