@@ -17,7 +17,11 @@ _COMPACT = {
     "r": "refer-to", "u": "allow-events", "x": "session-expires", "b": "referred-by",
     "y": "identity", "a": "accept-contact", "d": "request-disposition", "j": "reject-contact",
 }  # fmt: skip
-_REQUEST = re.compile(r"([^ \r\n]+) ([^\r\n]*?) (SIP/2\.0)\r?\n", re.IGNORECASE)
+_REQUEST = re.compile(
+    r"([^ \t\r\n]+) ([^ \t\r\n]*)[ \t]+(SIP/2\.0)[^ \t\r\n]*[ \t]*\r?\n", re.IGNORECASE
+)
+# Kamailio allows fewer characters than a token has (RFC 3261 25.1)
+_NAME = re.compile(r"[A-Za-z0-9\-._+~]+[ \t]*")
 _REPLY = re.compile(r"(SIP/2\.0) (\d{3}) ?([^\r\n]*)\r?\n", re.IGNORECASE)
 
 
@@ -195,6 +199,11 @@ class SipMessage:
         """Where the empty line before the body begins."""
         return self.headers[-1].end if self.headers else self.first_line_end
 
+    @property
+    def has_empty_line(self) -> bool:
+        """Whether an empty line ends the headers; Kamailio goes without until it wants a body."""
+        return self.buf[self.headers_end : self.headers_end + 1] in ("\r", "\n")
+
     def applied(
         self,
         start: int = 0,
@@ -244,7 +253,7 @@ def _parse_first_line(message: SipMessage, start: int) -> None:
         message.status, message.reason = int(reply[2]), reply[3]
         message.first_line_end = reply.end()
     elif request is not None:
-        message.method, message.ruri = request[1], request[2].strip()
+        message.method, message.ruri = request[1], request[2]
         message.first_line_end = request.end()
     else:
         raise ParseError("bad first line")
@@ -255,14 +264,12 @@ def _parse_headers(message: SipMessage) -> None:
     while position < len(buf) and buf[position : position + 2] != "\r\n" and buf[position] != "\n":
         end = _end_of_header(buf, position)
         name, colon, raw = buf[position:end].partition(":")
-        if not colon or not re.fullmatch(r"[A-Za-z0-9\-.!%*_+`'~]+[ \t]*", name):
+        if not colon or not _NAME.fullmatch(name):
             raise ParseError(f"bad header {name[:30]!r}")
         body_start = position + len(name) + 1 + len(raw) - len(raw.lstrip(" \t\r\n"))
         body = raw.removesuffix("\n").removesuffix("\r").lstrip(" \t\r\n")
         message.headers.append(Header(name, body, position, end, body_start))
         position = end
-    if position >= len(buf):
-        raise ParseError("no end of headers")
 
 
 def _end_of_header(buf: str, start: int) -> int:

@@ -15,6 +15,7 @@ from .scenarios import DOMAIN, PASSWORDS, RealSide, Talk, difference, faithful_s
 pytestmark = pytest.mark.live
 Scenario = Callable[[Talk], None]
 SCENARIOS: dict[str, Scenario] = {}
+# The name of a scenario, and why the stub may do otherwise: none now.
 KNOWN_DIFFERENCES: dict[str, str] = {}
 SDP = builders.SDP.format(host="192.168.0.9")
 BOB, CAROL, NOBODY = (f"sip:{user}@{DOMAIN}" for user in ("2222", "3333", "9999"))

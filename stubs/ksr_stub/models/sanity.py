@@ -18,6 +18,7 @@ _DEFAULT_URI_CHECKS = 0b111
 _NO_REPLY = "sanity.noreply"
 _PENDING = "sanity.pending"
 _UINT = 4294967296
+_LENGTH = re.compile(r"[0-9]{1,10}")
 
 
 class _Failed(Exception):
@@ -99,7 +100,7 @@ def _reply(world: World, failure: _Failed) -> None:
 
 def _version(world: World) -> None:
     message = world.msg
-    line = message.buf[: message.first_line_end].rstrip("\r\n")
+    line = message.buf[: message.first_line_end].rstrip()
     if not message.is_request:  # 5.6 looks at the reason phrase of a reply
         raise _Failed
     if line.rpartition("/")[2] != "2.0":
@@ -113,10 +114,14 @@ def _scheme(world: World) -> None:
 
 
 def _parsed(world: World) -> None:
-    """Kamailio stops parsing at a second From, To, Call-ID or CSeq, and can't reply either."""
+    """Kamailio stops parsing at a second From, To, Call-ID, CSeq or Content-Length, and at a
+    Content-Length that is no number; it can't reply then either."""
     for name in ("from", "to", "call-id", "cseq"):
         if len(list(world.msg.all(name))) != 1:
             raise _Failed
+    lengths = [header.body.strip(" \t\r\n") for header in world.msg.all("content-length")]
+    if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
+        raise _Failed
 
 
 def _required(world: World) -> None:
@@ -158,6 +163,8 @@ def _length(world: World) -> None:
     if header is None:
         world.say(0, "sanity: content length header missing in request")
         return
+    if not world.msg.has_empty_line:
+        raise _Failed(400, "Content-Length Body Failure")
     if parse_int(header.body.strip(" \t\r\n")) != len(world.msg.body):
         raise _Failed(400, "Content-Length mis-match")
 

@@ -48,7 +48,7 @@ def message_type_name(world: World, inner: object, index: Index) -> Value:
 
 @variable("rv")
 def version(world: World, inner: object, index: Index) -> Value:
-    line = world.msg.buf[: world.msg.first_line_end].strip("\r\n")
+    line = world.msg.buf[: world.msg.first_line_end].strip("\r\n").rstrip(" \t")
     return line.rpartition(" ")[2] if world.msg.is_request else line.partition(" ")[0]
 
 

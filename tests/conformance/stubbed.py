@@ -1,0 +1,55 @@
+"""The stub, set up like the real Kamailio of `real.py` and asked the same way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ksr_stub import branches, dispatch, message, world
+from ksr_stub.errors import NotModelled
+from ksr_stub.message import Address, ParseError, Socket
+from ksr_stub.world import REPLY, REQUEST, World
+
+from .real import Answer
+
+# the stub's answer to what it has no model of, and says so: there is nothing to compare
+UNMODELLED = object()
+
+
+def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer:
+    """Make the calls on a message in a new World; see RealKamailio.ask."""
+    own = World(
+        strict=False,
+        sockets=[Socket("udp", "127.0.0.1", port)],
+        aliases={"example.test"},
+        params={
+            ("core", "server_header"): "Server: probe",
+            ("htable", "htable"): ["t=>size=4;"],
+        },
+    )
+    former = world.use(own)
+    try:
+        received = message.parse(
+            text.encode("latin-1"), Address("127.0.0.1", phone_port), own.sockets[0]
+        )
+        received.id = own.next_message_id()
+        own.message = received
+        own.route = REQUEST if received.is_request else REPLY
+        branches.clear(own)
+        results = [_result(call) for call in calls]
+    except ParseError:
+        return Answer(None, [])
+    finally:
+        world.use(former)
+    to_phone = [one for one in own.sent if one.to.port == phone_port]
+    return Answer(results, [one.data.decode("latin-1") for one in to_phone])
+
+
+def _result(call: list[Any]) -> object:
+    namespace, _, name = call[0].rpartition(".")
+    try:
+        result = dispatch.function(namespace, name)(*call[1:])
+    except NotModelled:
+        return UNMODELLED
+    except Exception as error:
+        return f"!{type(error.__cause__ or error).__name__}"
+    return int(result) if isinstance(result, int) and not isinstance(result, bool) else result
