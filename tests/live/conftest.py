@@ -1,4 +1,5 @@
-"""Fixtures of the live tests: a network, and the server on loopback or on the network.
+"""Fixtures of the live tests: a network, the server on loopback or on the network, and the phones
+of two users in homes behind NAT.
 
 A test that also needs SIPp, baresip, rtpengine or tshark says so: `@pytest.mark.needs("sipp")`.
 What the machine lacks is a skip with its reason; with KEMI_REQUIRE_LIVE=1 (CI) it is a failure.
@@ -6,14 +7,15 @@ What the machine lacks is a skip with its reason; with KEMI_REQUIRE_LIVE=1 (CI) 
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .network import CLEAN_PATH, Namespace, Network
+from .homes import Homes, two_homes
+from .network import Namespace, Network
+from .phone import Phone
+from .requirement import require
 from .server import LAUNCHER, Server
 
 
@@ -33,23 +35,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Check the programs that the test's marker names."""
     for marker in item.iter_markers("needs"):
         require(*marker.args)
-
-
-def require(*programs: str) -> None:
-    """Skip the test, or fail it in CI, unless these programs are here ("root" is the user)."""
-    missing = [program for program in programs if not _is_here(program)]
-    if not missing:
-        return
-    reason = f"live test: this machine has no {', no '.join(missing)}"
-    if os.environ.get("KEMI_REQUIRE_LIVE") == "1":
-        pytest.fail(f"{reason}, and KEMI_REQUIRE_LIVE=1 forbids to skip it")
-    pytest.skip(reason)
-
-
-def _is_here(program: str) -> bool:
-    if program == "root":
-        return os.geteuid() == 0
-    return shutil.which(program, path=CLEAN_PATH) is not None
 
 
 @pytest.fixture
@@ -79,3 +64,31 @@ def nat_server(network: Network) -> Server:
     """The server on 203.0.113.10 of `network`, with udp, tcp and tls."""
     require("kamailio", LAUNCHER)
     return Server(network.server_host())
+
+
+@pytest.fixture(scope="module")
+def homes() -> Iterator[Homes]:
+    """The homes around a server with the default settings, shared by the tests of one file."""
+    with two_homes() as homes:
+        yield homes
+
+
+@pytest.fixture
+def alice(homes: Homes) -> Iterator[Phone]:
+    """1111, at home."""
+    with homes.phone("home", "1111") as phone:
+        yield phone
+
+
+@pytest.fixture
+def bob(homes: Homes) -> Iterator[Phone]:
+    """2222, in the office."""
+    with homes.phone("office", "2222") as phone:
+        yield phone
+
+
+@pytest.fixture
+def mobile(homes: Homes, bob: Phone) -> Iterator[Phone]:
+    """Bob's second phone, elsewhere."""
+    with homes.phone("hotel", bob.user) as phone:
+        yield phone

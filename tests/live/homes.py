@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from .conftest import require
 from .message import Address, Message, parameter
 from .network import Namespace, Nat, Network
 from .phone import Phone
+from .requirement import require
 from .server import LAUNCHER, Server
 
 PRIVATE = "192.168.0.103"

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import require
 from .digest import credentials, quoted
 from .message import Message, host_port
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
+from .requirement import require
 from .server import DOMAIN, LAUNCHER, Server
 
 OTHER_DOMAIN = "example.org"

@@ -26,25 +26,6 @@ from .network import SERVER
 from .phone import Phone
 
 
-@pytest.fixture(scope="module")
-def homes() -> Iterator[Homes]:
-    with two_homes() as homes:
-        yield homes
-
-
-@pytest.fixture
-def alice(homes: Homes) -> Iterator[Phone]:
-    with homes.phone("home", "1111") as phone:
-        yield phone
-
-
-@pytest.fixture
-def bob(homes: Homes) -> Iterator[Phone]:
-    """Bob's phone in the office."""
-    with homes.phone("office", "2222") as phone:
-        yield phone
-
-
 @pytest.fixture(params=["alice calls bob", "bob calls alice"])
 def caller_and_callee(
     request: pytest.FixtureRequest, alice: Phone, bob: Phone

@@ -13,13 +13,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from .conftest import require
 from .installation import InstalledServer, make
 from .media import sdp
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
 from .postgres import PostgresServer, binaries
+from .requirement import require
 from .server import DOMAIN, LAUNCHER, Server
 
 SOON = {"PING_INTERVAL": "1"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from .call import Call, IncomingRequest
@@ -14,35 +12,9 @@ from .conversation import (
     stop_ringing,
     wait_for_responses,
 )
-from .homes import Homes, alias, public_address, two_homes
+from .homes import alias, public_address
 from .message import parameter
 from .phone import Phone
-
-
-@pytest.fixture(scope="module")
-def homes() -> Iterator[Homes]:
-    with two_homes() as homes:
-        yield homes
-
-
-@pytest.fixture
-def alice(homes: Homes) -> Iterator[Phone]:
-    with homes.phone("home", "1111") as phone:
-        yield phone
-
-
-@pytest.fixture
-def bob(homes: Homes) -> Iterator[Phone]:
-    """Bob's phone in the office."""
-    with homes.phone("office", "2222") as phone:
-        yield phone
-
-
-@pytest.fixture
-def mobile(homes: Homes, bob: Phone) -> Iterator[Phone]:
-    """Bob's second phone, elsewhere."""
-    with homes.phone("hotel", bob.user) as phone:
-        yield phone
 
 
 @pytest.mark.parametrize("quicker", ["office", "hotel"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from .capture import Capture
-from .conftest import require
 from .link import RawSocket
 from .media import RtpStream, media_address, sdp
 from .message import Message, wire
 from .network import NAMESPACES, SERVER, SERVER6, Namespace, Nat, Network
 from .phone import Phone
 from .process import Process
+from .requirement import require
 from .rtpengine import RtpEngine
 
 PRIVATE = ("192.168.0.103", 5060)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import require
 from .installation import InstalledServer, make
 from .network import Namespace
 from .phone import Phone
+from .requirement import require
 from .server import DOMAIN, ROOT
 
 PREFIX = "/etc/kamailio"

@@ -15,9 +15,9 @@ from kemi_routes.subscribers.schema import LOCATION, LOCATION_ATTRS, SUBSCRIBER,
 from kemi_routes.subscribers.store import open_store
 from tests.subscriber_behaviour import stored
 
-from .conftest import require
 from .network import CLEAN_PATH
 from .postgres import PostgresServer, binaries
+from .requirement import require
 
 TABLES = (VERSION, SUBSCRIBER, LOCATION, LOCATION_ATTRS)
 SCHEMAS = Path("/usr/share/kamailio")

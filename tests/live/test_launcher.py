@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import require
 from .network import Namespace
 from .process import Process
+from .requirement import require
 from .server import DOMAIN, LAUNCHER, ROOT, Server, free_port
 
 ANY_PORT = ("127.0.0.1", 0)

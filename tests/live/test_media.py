@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import pytest
 
 from .call import Call
-from .conftest import require
 from .conversation import PATIENCE, answer, hang_up, ring
 from .homes import PRIVATE, Homes, two_homes
 from .media import RtpStream, media_address
@@ -17,6 +16,7 @@ from .message import Message
 from .network import SERVER, Network
 from .patience import eventually
 from .phone import Phone
+from .requirement import require
 from .rtpengine import RtpEngine
 from .server import Server
 from .softphone import Softphone
@@ -61,25 +61,6 @@ def homes(homes_and_relay: tuple[Homes, RtpEngine]) -> Homes:
 @pytest.fixture
 def relay(homes_and_relay: tuple[Homes, RtpEngine]) -> RtpEngine:
     return homes_and_relay[1]
-
-
-@pytest.fixture
-def alice(homes: Homes) -> Iterator[Phone]:
-    with homes.phone("home", "1111") as phone:
-        yield phone
-
-
-@pytest.fixture
-def bob(homes: Homes) -> Iterator[Phone]:
-    with homes.phone("office", "2222") as phone:
-        yield phone
-
-
-@pytest.fixture
-def mobile(homes: Homes, bob: Phone) -> Iterator[Phone]:
-    """Bob's second phone, elsewhere."""
-    with homes.phone("hotel", bob.user) as phone:
-        yield phone
 
 
 # A call and its media

@@ -8,7 +8,7 @@ import pytest
 
 from .call import Call
 from .conversation import PATIENCE, answer, connect, exchange, hang_up, ring
-from .homes import Homes, alias, public_address, two_homes
+from .homes import Homes, alias, public_address
 from .message import address_uri
 from .network import SERVER
 from .phone import Phone
@@ -16,24 +16,6 @@ from .phone import Phone
 TEXT = {"Content-Type": "text/plain"}
 PEER = "203.0.113.60"
 STRANGER = "203.0.113.61"
-
-
-@pytest.fixture(scope="module")
-def homes() -> Iterator[Homes]:
-    with two_homes() as homes:
-        yield homes
-
-
-@pytest.fixture
-def alice(homes: Homes) -> Iterator[Phone]:
-    with homes.phone("home", "1111") as phone:
-        yield phone
-
-
-@pytest.fixture
-def bob(homes: Homes) -> Iterator[Phone]:
-    with homes.phone("office", "2222") as phone:
-        yield phone
 
 
 @pytest.fixture

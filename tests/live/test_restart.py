@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import require
 from .network import Namespace, Network
 from .patience import eventually
 from .phone import Phone
 from .postgres import PostgresServer, binaries
+from .requirement import require
 from .server import LAUNCHER
 from .town import Town, contacts, rings, source_seen
 

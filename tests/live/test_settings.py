@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import require
 from .installation import InstalledServer, local_cfg, make, start_kamailio
 from .network import CLEAN_PATH, Namespace
 from .process import Process
+from .requirement import require
 from .server import DOMAIN, LAUNCHER, ROOT, free_port
 
 PASSWORD = "no-log-shows-me"

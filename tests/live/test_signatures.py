@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from ksr_stub import signatures
 
-from .conftest import require
 from .network import CLEAN_PATH
+from .requirement import require
 
 MODULES = "lib/*/kamailio/modules/*.so"
 ASKING = ("pv", "jsonrpcs", "app_python3")

@@ -19,8 +19,8 @@ from kemi_routes.subscribers.schema import VERSION, initialise
 from kemi_routes.subscribers.store import open_store
 from tests.subscriber_behaviour import StoreBehaviour
 
-from .conftest import require
 from .postgres import PostgresServer, binaries
+from .requirement import require
 
 
 @pytest.fixture(scope="module")

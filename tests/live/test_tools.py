@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import require
 from .installation import InstalledServer
 from .network import CommandFailed, Namespace
 from .patience import eventually
 from .phone import Phone
+from .requirement import require
 from .server import DOMAIN, LAUNCHER, ROOT, Server
 
 ANY_PORT = ("127.0.0.1", 0)

@@ -23,12 +23,6 @@ INNER_PHONE = "10.10.0.20"
 ALICE6, BOB6 = "2001:db8:113::50", "2001:db8:113::51"
 
 
-@pytest.fixture(scope="module")
-def homes() -> Iterator[Homes]:
-    with two_homes() as homes:
-        yield homes
-
-
 # Transports
 
 

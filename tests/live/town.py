@@ -9,10 +9,10 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from .conftest import require
 from .message import Address, Message, address_uri, parameter
 from .network import SERVER, SERVER6, Namespace, Nat, Network
 from .phone import Phone
+from .requirement import require
 from .server import LAUNCHER, Server
 
 PRIVATE = "192.168.0.103"

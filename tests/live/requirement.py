@@ -1,0 +1,27 @@
+"""What a live test needs of the machine, and what becomes of it where that is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from .network import CLEAN_PATH
+
+
+def require(*programs: str) -> None:
+    """Skip the test, or fail it in CI, unless these programs are here ("root" is the user)."""
+    missing = [program for program in programs if not _is_here(program)]
+    if not missing:
+        return
+    reason = f"live test: this machine has no {', no '.join(missing)}"
+    if os.environ.get("KEMI_REQUIRE_LIVE") == "1":
+        pytest.fail(f"{reason}, and KEMI_REQUIRE_LIVE=1 forbids to skip it")
+    pytest.skip(reason)
+
+
+def _is_here(program: str) -> bool:
+    if program == "root":
+        return os.geteuid() == 0
+    return shutil.which(program, path=CLEAN_PATH) is not None
