@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from ksr_stub import builders
 
-from ..live.conftest import require
 from ..live.network import Namespace
+from ..live.requirement import require
 from ..live.server import LAUNCHER
 from .scenarios import DOMAIN, PASSWORDS, RealSide, Talk, difference, faithful_stub
 

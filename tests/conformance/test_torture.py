@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ..live.conftest import require
 from ..live.network import Namespace
+from ..live.requirement import require
 from ..live.server import LAUNCHER
 from .scenarios import RealSide, Talk, difference, faithful_stub, torture_messages
 
