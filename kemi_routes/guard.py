@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import KSR
 
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
@@ -10,7 +12,12 @@ MAX_FORWARDS = 10
 # Bits of the sanity module: R-URI version and scheme, required headers, CSeq method and value,
 # Content-Length, Expires, Proxy-Require, URIs parse, digest, duplicate tags.
 SANITY_MESSAGE = 17895 | 512
+# What follows the body in a datagram is to be ignored (RFC 3261 18.3). Only a REGISTER ends here:
+# relayed over TCP, what follows would be the next request.
+SANITY_REGISTER = SANITY_MESSAGE & ~128
 SANITY_URIS = 7
+SCHEMES = frozenset({"sip", "sips", "tel", "tels", "urn"})
+_SCHEME = re.compile(r"\S+ ([A-Za-z][A-Za-z0-9+.-]*):")
 # They exist inside a dialog only: without a To tag they belong to nothing.
 DIALOG_METHODS = frozenset({"BYE", "PRACK", "UPDATE"})
 SCANNERS = ("friendly-scanner", "sipcli", "sipvicious", "sip-scan", "sundayddr", "vaxsipuseragent")
@@ -29,8 +36,9 @@ def screen() -> Outcome:
     if KSR.maxfwd.process_maxfwd(MAX_FORWARDS) < 0:
         KSR.sl.sl_send_reply(483, "Too Many Hops")
         return DONE
-    if KSR.sanity.sanity_check(SANITY_MESSAGE, SANITY_URIS) < 0:
-        return DONE
+    checks = SANITY_REGISTER if KSR.is_REGISTER() else SANITY_MESSAGE
+    if KSR.sanity.sanity_check(checks, SANITY_URIS) < 0:
+        return _refuse_malformed()
     if KSR.is_OPTIONS() and KSR.is_myself_ruri() and KSR.pv.is_null("$rU"):
         KSR.sl.sl_send_reply(200, "Keepalive")
         return DONE
@@ -63,6 +71,16 @@ def fault(step: str, error: Exception) -> None:
         KSR.sl.sl_send_reply(400, "Bad Request (not UTF-8)")
     else:
         KSR.sl.sl_send_reply(500, "Server Internal Error")
+
+
+def _refuse_malformed() -> Outcome:
+    # sanity answers 400 to a scheme that Kamailio can't parse; RFC 3261 8.2.2.1 wants 416
+    named = _SCHEME.match(KSR.pv.getw("$(mb{line.at,0})"))
+    if named and named[1].lower() not in SCHEMES:
+        KSR.sl.sl_send_reply(416, "Unsupported URI Scheme")
+    else:
+        KSR.sanity.sanity_reply()
+    return DONE
 
 
 def _is_scanner() -> bool:

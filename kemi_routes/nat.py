@@ -75,7 +75,10 @@ def remember_dialog() -> None:
 
 
 def _alias_binding() -> None:
-    KSR.nathelper.set_contact_alias_trim()
+    # nathelper would put it behind a URI's headers, where it is no parameter; `received` leads to
+    # the phone as well
+    if "?" not in KSR.pv.gete("$ct"):
+        KSR.nathelper.set_contact_alias_trim()
     # pings go to the received address of a binding; its Contact's host is private
     KSR.nathelper.fix_nated_register()
     KSR.setbflag(settings.active.flb_nated)

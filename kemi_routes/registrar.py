@@ -89,7 +89,8 @@ def is_outdated(known: str, contacts: list[Contact], alias: str) -> bool:
     place = _ALIAS.sub("", known)
     asked = [contact for contact in contacts if _ALIAS.sub("", contact.uri) == place]
     if len(contacts) == 1:
-        new = _ALIAS.sub("", contacts[0].uri) + alias if alias else contacts[0].uri
+        uri = contacts[0].uri
+        new = _ALIAS.sub("", uri) + alias if alias and "?" not in uri else uri
         return known != new and (bool(asked) or not contacts[0].removes)
     # only one of several Contacts gets the alias
     return bool(asked) and (asked[0].removes or known not in (asked[0].uri, place + alias))

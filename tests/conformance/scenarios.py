@@ -13,7 +13,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -318,11 +317,6 @@ def difference(stubbed: Talk, live: Talk) -> str:
     )
     lines = difflib.unified_diff(expected, got, "Kamailio", "stub", n=9)
     return "".join(f"{line!r}\n" for line in lines)
-
-
-def torture_messages() -> list[Path]:
-    """The messages of RFC 4475."""
-    return sorted(Path(__file__).with_name("torture").glob("*.dat"))
 
 
 def _socket(host: Namespace) -> socket.socket:

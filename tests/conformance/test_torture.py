@@ -10,7 +10,8 @@ import pytest
 from ..live.network import Namespace
 from ..live.requirement import require
 from ..live.server import LAUNCHER
-from .scenarios import RealSide, Talk, difference, faithful_stub, torture_messages
+from ..torture import RFC4475
+from .scenarios import RealSide, Talk, difference, faithful_stub
 
 pytestmark = pytest.mark.live
 # With domains of the RFC's messages they get further than to 403.
@@ -29,12 +30,12 @@ def real() -> Iterator[RealSide]:
 
 def test_there_are_all_messages_of_the_rfc() -> None:
     """None of the 49 has been lost, and none is excused that does not exist."""
-    names = {path.stem for path in torture_messages()}
+    names = {path.stem for path in sorted(RFC4475.glob("*.dat"))}
     assert len(names) == 49
     assert set(KNOWN_DIFFERENCES) <= names
 
 
-@pytest.mark.parametrize("path", torture_messages(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RFC4475.glob("*.dat")), ids=lambda path: path.stem)
 def test_torture(real: RealSide, path: Path, request: pytest.FixtureRequest) -> None:
     """The stub sends the same bytes back, or nothing where Kamailio sends nothing."""
     if reason := KNOWN_DIFFERENCES.get(path.stem):
