@@ -60,6 +60,13 @@ def build_request(
     return head + sent.applied(start + len(message.ruri), way=way)
 
 
+def build_reply_as_it_is(message: SipMessage, way: Way) -> str:
+    """A reply with its edits, no Via taken off: what msg_apply_changes makes of it."""
+    sent = copy(message)
+    _adjust_content_length(sent, way.proto)
+    return sent.applied(way=way)
+
+
 def build_forwarded_reply(message: SipMessage, proto: str) -> str:
     """A reply without its top Via, as it goes back to who is in the next one."""
     sent = copy(message)

@@ -22,6 +22,8 @@ _REQUEST = re.compile(
 )
 # Kamailio allows fewer characters than a token has (RFC 3261 25.1)
 _NAME = re.compile(r"[A-Za-z0-9\-._+~]+[ \t]*")
+# what stands before the place of an empty body: not the end of the line
+_LEADING = re.compile(r"(?:[ \t]|\r?\n(?=[ \t]))*")
 _REPLY = re.compile(r"(SIP/2\.0) (\d{3}) ?([^\r\n]*)\r?\n", re.IGNORECASE)
 
 
@@ -266,8 +268,10 @@ def _parse_headers(message: SipMessage) -> None:
         name, colon, raw = buf[position:end].partition(":")
         if not colon or not _NAME.fullmatch(name):
             raise ParseError(f"bad header {name[:30]!r}")
-        body_start = position + len(name) + 1 + len(raw) - len(raw.lstrip(" \t\r\n"))
         body = raw.removesuffix("\n").removesuffix("\r").lstrip(" \t\r\n")
+        leading = _LEADING.match(raw) if not body else None
+        skipped = leading.end() if leading else len(raw) - len(raw.lstrip(" \t\r\n"))
+        body_start = position + len(name) + 1 + skipped
         message.headers.append(Header(name, body, position, end, body_start))
         position = end
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from . import calls, stubbed, texts
+from . import calls, list_calls, stubbed, texts
 from .differences import KNOWN_DIFFERENCES
 from .real import Answer, RealKamailio
 
-_GROUPS = 7
+_GROUPS = 10
 _TAG = re.compile(r"(To:[^\r\n]*;tag=)[0-9a-f.\-]+")
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
@@ -101,6 +101,24 @@ def test_a_hash_table_holds_what_the_real_one_holds(first: str, made: list[list[
     lines = [first, "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKa", "From: <sip:a@b>;tag=1"]
     lines += ["To: <sip:c@d>", "Call-ID: c1", "CSeq: 1 OPTIONS", "", ""]
     _compare("\r\n".join(lines), made)
+
+
+@_examples()
+@given(texts.messages(_PORT), list_calls.value_calls())
+def test_values_of_a_header_change_as_on_the_real_one(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
+
+
+@_examples()
+@given(texts.messages(_PORT), list_calls.iterator_calls())
+def test_iterators_walk_as_on_the_real_one(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
+
+
+@_examples()
+@given(texts.messages(_PORT), list_calls.list_calls())
+def test_lists_of_values_hold_what_the_real_ones_hold(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
 
 
 def _compare(message: str, made: list[list[Any]]) -> None:

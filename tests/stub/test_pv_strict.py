@@ -9,7 +9,7 @@ from ksr_stub import message, pv
 from ksr_stub import world as worlds
 from ksr_stub.errors import NotModelled, UnknownVariable, Unpredictable
 from ksr_stub.models import pv as pv_model
-from ksr_stub.models import siputils, textops, textopsx, xlog
+from ksr_stub.models import siputils, textops, textopsx, textopsx_values, xlog
 from ksr_stub.pv.table import VARIABLES
 from ksr_stub.world import World
 
@@ -89,7 +89,7 @@ def test_the_stray_byte_of_5_6_is_no_result_that_a_test_can_rely_on(world: World
 
 def test_what_crashes_kamailio_fails_the_test(world: World) -> None:
     with pytest.raises(Unpredictable, match="crashes Kamailio"):
-        textopsx.include_hf_value(world, "Supported", "")
+        textopsx_values.include_hf_value(world, "Supported", "")
 
 
 def test_text_is_bytes_until_it_reaches_the_route(world: World) -> None:

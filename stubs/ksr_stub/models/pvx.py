@@ -133,10 +133,12 @@ def _put(values: XList, name: str, value: str | int | XList, unique: bool) -> No
 def _set_child(values: XList, root: str, child: str, value: str | int, unique: bool) -> int:
     found = values.at(root, 0)
     if found is None or not isinstance(found.value, XList):
+        if not unique:
+            values.remove(root)
         _put(values, root, values.like([Entry(child, value)]), unique)
         return 1
-    if not found.value.put(child, 0, value):
-        found.value.add(child, value)
+    found.value.remove(child)
+    found.value.add(child, value)
     return 1
 
 

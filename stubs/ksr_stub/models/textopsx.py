@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import fnmatch as globbing
-import re
-
-import attrs
 
 from ksr_stub import build, route_set, via
 from ksr_stub import message as messages
-from ksr_stub.errors import Unpredictable
-from ksr_stub.message import Header, ParseError, SipMessage, Way
-from ksr_stub.models import hdr, textops
+from ksr_stub.message import ParseError, SipMessage, Way
+from ksr_stub.models import textops
 from ksr_stub.registry import model
 from ksr_stub.world import REQUEST, World
 
@@ -38,7 +34,7 @@ def msg_apply_changes(world: World) -> int:
     way = Way(message.socket, "udp")
     if message.is_request:
         return _update(world, build.build_request(world, message, way, "", local_via=False))
-    return _update(world, build.copy(message).applied(way=way))
+    return _update(world, build.build_reply_as_it_is(message, way))
 
 
 @model("textopsx")
@@ -133,69 +129,3 @@ def fnmatch(world: World, text: str, pattern: str) -> int:
 def fnmatch_ex(world: World, text: str, pattern: str, flags: str) -> int:
     """As fnmatch; Debian's 5.6.3 is built without the flag `i`, so case always counts."""
     return 0 if globbing.fnmatchcase(text, pattern) else -1
-
-
-@attrs.frozen
-class _Value:
-    """One of the values of a header field, and what goes if it is taken out."""
-
-    text: str
-    start: int
-    end: int
-
-
-def _values(header: Header) -> list[_Value]:
-    found = []
-    for match in re.finditer(r'((?:"(?:[^"\\]|\\.)*"|[^,"])*)(,|$)', header.body, re.DOTALL):
-        at = header.body_start
-        found.append(_Value(match[1].strip(), at + match.start(), at + match.end()))
-        if match[2] == "":
-            break
-    return found
-
-
-def _matches(world: World, name: str, value: str) -> list[tuple[Header, _Value]]:
-    if not value or not hdr.valid_name(world, name):
-        raise world.fault(
-            Unpredictable(f"{value!r} for header {name!r} crashes Kamailio 5.6.3: check it before")
-        )
-    fields = textops.headers_named(world, name) or []
-    return [
-        (header, one)
-        for header in fields
-        for one in _values(header)
-        if one.text.lower() == value.lower()
-    ]
-
-
-@model("textopsx")
-def hf_value_exists(world: World, name: str, value: str) -> int:
-    """1 where a header has the value in its list, else -1; case does not count."""
-    return 1 if _matches(world, name, value) else -1
-
-
-@model("textopsx")
-def include_hf_value(world: World, name: str, value: str) -> int:
-    """Add a value to a header's list, unless it is there. Returns 1."""
-    found = _matches(world, name, value)
-    if found:
-        return 1
-    fields = textops.headers_named(world, name) or []
-    if fields:
-        world.msg.insert(fields[0].body_start + len(fields[0].body), f",{value}")
-    else:
-        world.msg.insert(world.msg.headers_end, f"{name}: {value}\r\n")
-    return 1
-
-
-@model("textopsx")
-def exclude_hf_value(world: World, name: str, value: str) -> int:
-    """Take a value out of a header's list, and the header with its last one. Returns 1."""
-    for header, one in _matches(world, name, value):
-        end = header.body_start + len(header.body)
-        if (one.start, one.end) == (header.body_start, end):
-            world.msg.delete(header.start, header.end - header.start)
-        else:
-            start = one.start - (one.end == end and one.start > header.body_start)
-            world.msg.delete(start, one.end - start)
-    return 1

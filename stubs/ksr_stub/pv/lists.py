@@ -55,6 +55,12 @@ class XList:
         """Put an entry before the others."""
         self.entries.insert(0, Entry(name, value))
 
+    def add_last(self, name: str, value: str | int | XList) -> None:
+        """Put an entry behind the last one of its name, the first of a name before all."""
+        same = self.all(name)
+        place = self.entries.index(same[-1]) + 1 if same else 0
+        self.entries.insert(place, Entry(name, value))
+
     def put(self, name: str, index: int, value: str | int | XList) -> bool:
         """Give the entry with an index another value.
 
