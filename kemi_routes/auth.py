@@ -6,25 +6,12 @@ from enum import Enum
 
 import KSR
 
-from kemi_routes import settings
+from kemi_routes import ha1, settings
+from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
-# Return codes of auth_check and pv_auth_check (Kamailio's auth module).
-OK = 1
-ERROR = -1
-WRONG_PASSWORD = -2
-UNKNOWN_USER = -3
-STALE_NONCE = -4
-NO_CREDENTIALS = -5
-NONCE_REUSED = -6
-USER_MISMATCH = -8
-
-# auth_check: the digest user is the user in From, and in a REGISTER in To as well.
-CHECK_IDENTITY = 1
 QOP_AUTH = 1
 STALE = 16
-HA1_INPUT = 1
-NO_HA1 = "0" * 32
 
 
 class Verdict(Enum):
@@ -41,17 +28,17 @@ def verdict(code: int, nonce_is_good: bool) -> Verdict:
     """What follows from a return code of `auth_check`.
 
     Args:
-        code: 1 or a negative return code of `auth_check`.
+        code: what `ha1.check` returned.
         nonce_is_good: whether nonce and header are in order; looked at for code -1 only. Then
             the error can't have been the request's: the database did not answer.
     """
     if code > 0:
         return Verdict.ACCEPT
-    if code in (STALE_NONCE, NONCE_REUSED):
+    if code in (Code.STALE_NONCE, Code.NONCE_REUSED):
         return Verdict.CHALLENGE_STALE
-    if code == USER_MISMATCH:
+    if code == Code.USER_MISMATCH:
         return Verdict.FORBIDDEN
-    if code == ERROR and nonce_is_good:
+    if code == Code.NO_DATABASE or (code == Code.ERROR and nonce_is_good):
         return Verdict.UNAVAILABLE
     return Verdict.CHALLENGE
 
@@ -98,12 +85,11 @@ def unavailable() -> Outcome:
 
 def _check_credentials() -> Outcome:
     realm = KSR.pv.gete("$fd").lower()
-    table = settings.active.subscriber_table
-    code = int(KSR.auth_db.auth_check(realm, table, CHECK_IDENTITY))
+    code = ha1.check(realm)
     if code > 0:
         return CONTINUE
-    decision = verdict(code, nonce_is_good=code == ERROR and _nonce_is_good(realm))
-    if code != NO_CREDENTIALS:
+    decision = verdict(code, nonce_is_good=code == Code.ERROR and ha1.nonce_is_good(realm))
+    if code != Code.NO_CREDENTIALS:
         KSR.notice(
             f"kemi-routes: {KSR.pv.getw('$au')} from {KSR.pv.get('$si')}:{KSR.pv.get('$sp')}"
             f" not authenticated ({code}): {decision.value}\n"
@@ -115,12 +101,6 @@ def _check_credentials() -> Outcome:
     stale = STALE if decision is Verdict.CHALLENGE_STALE else 0
     KSR.auth.auth_challenge(realm, QOP_AUTH | stale)
     return DONE
-
-
-def _nonce_is_good(realm: str) -> bool:
-    # The same checks without the database: with an HA1 that nobody has, a request in order
-    # can only be told that its password is wrong.
-    return bool(KSR.auth.pv_auth_check(realm, NO_HA1, HA1_INPUT, 0) == WRONG_PASSWORD)
 
 
 def _refuse(reason: str) -> Outcome:

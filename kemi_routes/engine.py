@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import ModuleType
 
+import KSR
+
 from kemi_routes import (
     auth,
     dialog,
     guard,
+    listener,
     location,
     nat,
     registrar,
@@ -31,6 +34,7 @@ CALLBACKS = (
     "ksr_failure_route",
     "ksr_registrar_event",
     "ksr_xhttp_event",
+    "ksr_rtimer_listener",
 )
 
 STEPS: tuple[Callable[[], Outcome], ...] = (
@@ -100,6 +104,15 @@ def ksr_registrar_event(_msg: object, _event: str) -> int:
 def ksr_xhttp_event(_msg: object, _event: str) -> int:
     """An HTTP request on a SIP port: the handshake of a WebSocket, or nothing for us."""
     return _guarded(websocket.upgrade)
+
+
+def ksr_rtimer_listener(_msg: object, _event: str) -> int:
+    """Twice a second, in a process of its own (rtimer): which subscribers have changed."""
+    try:
+        listener.tick()
+    except Exception as error:
+        KSR.err(f"kemi-routes: listener.tick failed: {error!r}\n")
+    return 1
 
 
 def _guarded(handle: Callable[[], None]) -> int:

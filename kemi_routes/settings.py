@@ -195,6 +195,16 @@ class Settings:
     nonce_expires: int = setting(
         number(5, 86400), "seconds", "How long a phone may use a digest nonce."
     )
+    credentials_cache: int = setting(
+        number(0, 1),
+        "0 or 1",
+        "Whether who has proved who he is does so again without the database.",
+    )
+    credentials_outage: int = setting(
+        number(0, 86400),
+        "seconds",
+        "While the database is away, those are served without it for so long.",
+    )
     retry_after: int = setting(
         number(1, 3600), "seconds", "Retry-After in a 503, while the database is away."
     )

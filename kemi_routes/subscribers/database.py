@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from kemi_routes.subscribers.dburl import SqliteURL, parse_dburl
 from kemi_routes.subscribers.errors import StoreError
+from kemi_routes.subscribers.triggers import Announcement
 
 TIMEOUT = 10  # seconds to wait for a connection or for another writer
 
@@ -22,6 +23,7 @@ class Database(ABC):
     identity: ClassVar[str]  # type of the column id
     byte_order: ClassVar[str]  # collation that sorts the same everywhere
     begin: ClassVar[str]
+    announcement: ClassVar[Announcement]
 
     def __init__(self, name: str) -> None:
         self.name = name  # for messages: DBURL without its password

@@ -17,10 +17,12 @@ from kemi_routes.subscribers.errors import (
     SchemaMissing,
     StoreError,
 )
+from kemi_routes.subscribers.triggers import POSTGRES, Announcement
 
 try:
     import psycopg
     from psycopg import errors as complaints
+    from psycopg.conninfo import make_conninfo
 except ImportError as error:  # psycopg raises it as well when libpq is not there
     raise DriverMissing(
         "the Python module psycopg is missing: install the package python3-psycopg"
@@ -35,22 +37,13 @@ class PostgresDatabase(Database):
     identity: ClassVar[str] = "SERIAL"
     byte_order: ClassVar[str] = '"C"'
     begin: ClassVar[str] = "BEGIN"
+    announcement: ClassVar[Announcement] = POSTGRES
 
-    def __init__(self, url: PostgresURL) -> None:
+    def __init__(self, url: PostgresURL, timeout: int = TIMEOUT) -> None:
         super().__init__(str(url))
         self._url = url
         try:
-            self._connection = psycopg.connect(
-                host=url.host,
-                port=url.port,
-                dbname=url.database,
-                user=url.user,
-                password=url.password,
-                connect_timeout=TIMEOUT,
-                client_encoding="UTF8",
-                application_name="kemi-routes",
-                autocommit=True,
-            )
+            self.connection = psycopg.connect(conninfo(url, timeout), autocommit=True)
         except psycopg.Error as error:
             raise DatabaseUnreachable(
                 f"{self.name} cannot be reached: {_first_line(error)}: {_advice(url, error)}"
@@ -72,10 +65,10 @@ class PostgresDatabase(Database):
 
     def close(self) -> None:
         with suppress(psycopg.Error):
-            self._connection.close()
+            self.connection.close()
 
     def _run(self, sql: str, values: Values) -> psycopg.Cursor[tuple[Any, ...]]:
-        return self._connection.execute(sql.replace("?", "%s").encode(), values or None)
+        return self.connection.execute(sql.replace("?", "%s").encode(), values or None)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -96,11 +89,25 @@ class PostgresDatabase(Database):
             )
         if isinstance(error, complaints.ReadOnlySqlTransaction):
             return DatabaseDenied(f"{self.name} only answers queries: let DBURL name the primary")
-        if self._connection.closed:
+        if self.connection.closed:
             return DatabaseUnreachable(
                 f"{self.name} closed the connection: {reason}: try again when PostgreSQL is back"
             )
         return DatabaseFault(f"{self.name}: {reason}")
+
+
+def conninfo(url: PostgresURL, timeout: int) -> str:
+    """What libpq needs to connect; `timeout` in seconds. It has the password in it."""
+    return make_conninfo(
+        host=url.host,
+        port=url.port,
+        dbname=url.database,
+        user=url.user,
+        password=url.password,
+        connect_timeout=timeout,
+        client_encoding="UTF8",
+        application_name="kemi-routes",
+    )
 
 
 def _first_line(error: psycopg.Error) -> str:

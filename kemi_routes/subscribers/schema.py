@@ -7,11 +7,12 @@ in Kamailio 5.6, 6.0 and 6.1: subscriber 7, location 9, location_attrs 1.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from attrs import frozen
 
 from kemi_routes.subscribers.database import Database, connect
-from kemi_routes.subscribers.errors import SchemaMissing, SchemaOutdated
+from kemi_routes.subscribers.errors import DatabaseDenied, SchemaMissing, SchemaOutdated
 
 
 @frozen
@@ -152,16 +153,26 @@ SERVED = (SUBSCRIBER, LOCATION, LOCATION_ATTRS)
 def initialise(dburl: str) -> tuple[str, ...]:
     """Make the tables that are not there yet, in one transaction, and return their names.
 
+    And the triggers that announce changed subscribers, where this user may make them.
     A second run, a run at the same time and a run on a database that kamdbctl made are harmless.
     Errors: any StoreError; SchemaOutdated when a table there has another version.
     """
-    with connect(dburl, create=True) as database, database.transaction():
-        database.lock_schema()
-        made = [table for table in (VERSION, *SERVED) if not database.has_table(table.name)]
-        for table in made:
-            _create(database, table)
-        check(database, SERVED)
+    with connect(dburl, create=True) as database:
+        with database.transaction():
+            database.lock_schema()
+            made = [table for table in (VERSION, *SERVED) if not database.has_table(table.name)]
+            for table in made:
+                _create(database, table)
+            check(database, SERVED)
+        with suppress(DatabaseDenied), database.transaction():
+            database.lock_schema()
+            _announce(database)
     return tuple(table.name for table in made)
+
+
+def announces(database: Database) -> bool:
+    """Whether the database announces every change of a subscriber. Errors: any StoreError."""
+    return database.rows(database.announcement.ask) == [(database.announcement.count,)]
 
 
 def check(database: Database, tables: Iterable[Table]) -> None:
@@ -184,6 +195,13 @@ def check(database: Database, tables: Iterable[Table]) -> None:
                 f"and Kamailio 5.6 to 6.1 need {table.version}: "
                 "migrate it with kamdbctl, or use a new database"
             )
+
+
+def _announce(database: Database) -> None:
+    if announces(database):
+        return
+    for statement in database.announcement.make:
+        database.execute(statement)
 
 
 def _create(database: Database, table: Table) -> None:

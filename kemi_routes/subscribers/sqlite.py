@@ -22,6 +22,7 @@ from kemi_routes.subscribers.errors import (
     SchemaMissing,
     StoreError,
 )
+from kemi_routes.subscribers.triggers import SQLITE, Announcement
 
 FILE_MODE = 0o640  # the file holds HA1 values, which are as good as passwords
 _RETRY = 0.02  # seconds
@@ -33,6 +34,7 @@ class SqliteDatabase(Database):
     identity: ClassVar[str] = "INTEGER"
     byte_order: ClassVar[str] = "BINARY"
     begin: ClassVar[str] = "BEGIN IMMEDIATE"
+    announcement: ClassVar[Announcement] = SQLITE
 
     def __init__(self, url: SqliteURL, *, create: bool) -> None:
         super().__init__(str(url))

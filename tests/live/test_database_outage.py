@@ -199,11 +199,14 @@ def test_everything_goes_on_by_itself_when_the_database_is_back(
     shared: Server, alice: Phone, stranger: Phone, postgres: PostgresServer, immediate: bool
 ) -> None:
     processes = shared.workers()
+    newcomer = _phone(shared, f"new-{immediate}")
     postgres.stop(immediate=immediate)
-    assert alice.register().status == 503
+    assert newcomer.register().status == 503
+    assert alice.register().status == 200, "she has proved who she is before"
     assert len(shared.bindings("1111")) == 1
     postgres.start()
-    eventually(lambda: alice.register().status == 200, "registration", timeout=5)
+    eventually(lambda: newcomer.register().status == 200, "registration", timeout=5)
+    assert newcomer.unregister().status == 200
     for _ in range(20):  # from port to port the kernel chooses another worker
         bob = _phone(shared, "2222")
         assert bob.register().status == 200

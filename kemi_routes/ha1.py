@@ -1,0 +1,193 @@
+"""HA1 in shared memory: who has proved who he is, does so again without the database.
+
+Four tables of the module htable, the same for all workers: `ha1` and `ha1b` by user@domain, as the
+columns they come from; `unknown`, who is no subscriber; and `revocation`, whose one value the
+listener renews while it sees what changes in the database. Without that value nothing here counts.
+"""
+
+from __future__ import annotations
+
+import secrets
+import zlib
+from collections.abc import Iterable
+from enum import IntEnum
+
+import KSR
+
+from kemi_routes import settings
+
+COLUMNS = ("ha1", "ha1b")
+# Their number bounds the memory for unknown users, however many are tried.
+SLOTS = 4096
+# htable counts whole seconds and keeps a value for up to one more: this is at most 2 s.
+MOMENT = 1
+DAY = 86400
+
+HA1_INPUT = 1
+LENGTH = 32
+# auth_db.auth_check: the digest user is the user in From, and in a REGISTER in To as well.
+CHECK_IDENTITY = 1
+# auth_db.is_subscriber: match the domain too; load the columns of load_credentials.
+WITH_DOMAIN = 1
+NO_ROW = -2
+# Random, because who knows an HA1 could answer a challenge with it.
+NOBODYS = secrets.token_hex(LENGTH // 2)
+
+
+class Code(IntEnum):
+    """Return codes of auth_check and pv_auth_check (Kamailio's auth module), and one of ours."""
+
+    OK = 1
+    ERROR = -1
+    WRONG_PASSWORD = -2
+    UNKNOWN_USER = -3
+    STALE_NONCE = -4
+    NO_CREDENTIALS = -5
+    NONCE_REUSED = -6
+    USER_MISMATCH = -8
+    NO_DATABASE = -100
+
+
+def check(realm: str) -> int:
+    """Check the credentials of a request, with the database where memory can't tell.
+
+    Args:
+        realm: the domain in From, in lower case.
+    Returns:
+        1 or a negative return code of `auth_check`; `NO_DATABASE` where only the database knows
+        and does not answer. Its ERROR may also mean that.
+    """
+    trust = _trust()
+    column, key = _kept_as(realm) if trust else ("", "")
+    if not column:
+        return _ask_database(realm)
+    kept = str(KSR.htable.sht_gete(column, key))
+    if kept:
+        code = _compare(realm, kept)
+        return code if code != Code.WRONG_PASSWORD else _recheck(column, key, realm, kept)
+    if KSR.htable.sht_get("unknown", _slot(key)) == key:
+        code = _compare(realm, NOBODYS)
+        return Code.UNKNOWN_USER if code in (Code.OK, Code.WRONG_PASSWORD) else code
+    code = _ask_database(realm)
+    if code > 0:
+        _keep(column, key, trust)
+    elif code == Code.UNKNOWN_USER:
+        KSR.htable.sht_setxs("unknown", _slot(key), key, MOMENT)
+    return code
+
+
+def nonce_is_good(realm: str) -> bool:
+    """Whether nonce and header are in order: the same checks without any password."""
+    return _compare(realm, NOBODYS) == Code.WRONG_PASSWORD
+
+
+def trust(keep: int, generation: int, lasts: int) -> None:
+    """Let the workers use what is kept here; for the listener.
+
+    Args:
+        keep: seconds for which they keep what they read from the database from now on; 0: they
+            keep nothing new.
+        generation: another number after each revocation.
+        lasts: seconds (and up to one more) after which they stop by themselves.
+    """
+    KSR.htable.sht_setxs("revocation", "trust", f"{keep} {generation}", lasts)
+
+
+def distrust() -> None:
+    """Let the workers ask the database from now on."""
+    KSR.htable.sht_rm("revocation", "trust")
+
+
+def begin_outage(now: int) -> int:
+    """When the outage began that goes on now, in seconds of the same clock as `now`."""
+    began = KSR.htable.sht_get("revocation", "outage")
+    if began is None:
+        KSR.htable.sht_seti("revocation", "outage", now)
+        return now
+    return int(began)
+
+
+def end_outage() -> None:
+    """The database answers."""
+    KSR.htable.sht_rm("revocation", "outage")
+
+
+def forget(keys: Iterable[str]) -> None:
+    """Forget subscribers, by user@domain as it stands in the database."""
+    for key in keys:
+        for column in COLUMNS:
+            KSR.htable.sht_rm(column, key)
+
+
+def forget_all() -> None:
+    """Forget everybody."""
+    for column in COLUMNS:
+        KSR.htable.sht_reset(column)
+
+
+def _trust() -> str:
+    """What `trust` said a moment ago; '' while nothing kept here may be used."""
+    return str(KSR.htable.sht_gete("revocation", "trust"))
+
+
+def _kept_as(realm: str) -> tuple[str, str]:
+    """Table and key for the plain case, that a phone speaks for its own address; else ''.
+
+    What is compared later is the HA1 of the user in From: nobody but he can answer with it,
+    whatever else the headers say.
+    """
+    if str(KSR.pv.get("$ar")).lower() != realm:
+        return "", ""
+    user = KSR.pv.gete("$fU")
+    if KSR.is_REGISTER() and (KSR.pv.get("$tU"), KSR.pv.get("$td")) != (user, KSR.pv.get("$fd")):
+        return "", ""
+    key = f"{user}@{realm}"
+    given = KSR.pv.get("$aU")
+    if given == user:
+        return "ha1", key
+    return ("ha1b", key) if given == key else ("", "")
+
+
+def _compare(realm: str, ha1: str) -> int:
+    return int(KSR.auth.pv_auth_check(realm, ha1, HA1_INPUT, 0))
+
+
+def _ask_database(realm: str) -> int:
+    table = settings.active.subscriber_table
+    return int(KSR.auth_db.auth_check(realm, table, CHECK_IDENTITY))
+
+
+def _recheck(column: str, key: str, realm: str, kept: str) -> int:
+    """Ask the database whether the password has changed, before a wrong one is refused."""
+    table = settings.active.subscriber_table
+    code = KSR.auth_db.is_subscriber(f"sip:{key}", table, WITH_DOMAIN)
+    if code == NO_ROW:
+        forget([key])
+        return Code.UNKNOWN_USER
+    if code < 0:
+        return Code.NO_DATABASE
+    fresh = KSR.pv.gete(f"$avp({column})")
+    if fresh == kept or len(fresh) != LENGTH:
+        return Code.WRONG_PASSWORD
+    forget([key])
+    # Where nonces count, this one is used up: NONCE_REUSED lets the phone try again by itself.
+    return _compare(realm, fresh)
+
+
+def _keep(column: str, key: str, trust: str) -> None:
+    """Keep the HA1 that auth_check has just read, unless something was revoked meanwhile.
+
+    The listener first changes the generation and then removes: it either removes what is written
+    here, or is seen below.
+    """
+    lasts = int(trust.partition(" ")[0])
+    fresh = KSR.pv.gete(f"$avp({column})")
+    if not lasts or len(fresh) != LENGTH:
+        return
+    KSR.htable.sht_setxs(column, key, fresh, lasts)
+    if _trust() != trust:
+        KSR.htable.sht_rm(column, key)
+
+
+def _slot(key: str) -> str:
+    return str(zlib.crc32(key.encode()) % SLOTS)
