@@ -1,4 +1,9 @@
-"""Who is it: digest authentication against the subscriber table (RFC 3261 22, RFC 2617)."""
+"""Who is it: digest authentication against the subscriber table (RFC 3261 22, RFC 2617).
+
+Module auth looks at a nonce once a request: it counts the use, so a second look at the same
+credentials finds a nonce that has been used. A phone that sends nc may use its nonce again (with
+the next nc) as long as NONCE_EXPIRES lasts; one that sends none gets a new nonce every time.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,14 @@ from enum import Enum
 
 import KSR
 
-from kemi_routes import ha1, settings
+from kemi_routes import digest, ha1, settings
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 QOP_AUTH = 1
 STALE = 16
+# The htable of accepted REGISTERs; its entries live as long as a phone may repeat one (timer F).
+ACCEPTED = "accepted"
 
 
 class Verdict(Enum):
@@ -21,6 +28,7 @@ class Verdict(Enum):
     CHALLENGE = "challenge"
     CHALLENGE_STALE = "challenge, the nonce is stale"
     FORBIDDEN = "forbidden"
+    MALFORMED = "malformed"
     UNAVAILABLE = "unavailable"
 
 
@@ -47,7 +55,8 @@ def authenticate() -> Outcome:
     """Let pass who proves to be one of our users, or calls one of them from elsewhere.
 
     Replies: 401 or 407, 403 for a stranger's request to a stranger and for credentials of
-    somebody else, 503 with Retry-After while the database does not answer.
+    somebody else, 400 for credentials that don't belong to the request, 503 with Retry-After while
+    the database does not answer.
     """
     if KSR.is_REGISTER():
         if not (KSR.is_myself_ruri() and KSR.is_myself_turi() and KSR.is_myself_furi()):
@@ -85,15 +94,45 @@ def unavailable() -> Outcome:
 
 def _check_credentials() -> Outcome:
     realm = KSR.pv.gete("$fd").lower()
-    code = ha1.check(realm)
+    try:
+        given = _given(realm)
+        if given is not None:
+            digest.check(given, KSR.pv.gete("$ou"))
+    except digest.Malformed as error:
+        _log(Verdict.MALFORMED, 0)
+        KSR.sl.sl_send_reply(400, str(error))
+        return DONE
+    code = Code.NO_CREDENTIALS if given is None else _check_password(realm, given["nonce"])
     if code > 0:
+        _remember_register()
         return CONTINUE
+    if code in (Code.STALE_NONCE, Code.NONCE_REUSED) and _is_repeated_register():
+        return CONTINUE
+    return _answer(code, realm)
+
+
+def _given(realm: str) -> dict[str, str] | None:
+    """The credentials for a realm: the first ones, which are those that module auth checks."""
+    name = "Authorization" if KSR.is_REGISTER() else "Proxy-Authorization"
+    for i in range(KSR.pv.getvn(f"$hdrc({name})", 0)):
+        given = digest.read(KSR.pv.gete(f"$(hdr({name})[{i}])"))
+        if given is not None and given.get("realm", "").lower() == realm:
+            return given
+    return None
+
+
+def _check_password(realm: str, nonce: str) -> int:
+    secret = settings.active.server_secret
+    # without a secret no nonce is used twice, and module auth looks at what it is bound to
+    if secret and not digest.is_bound(nonce, KSR.pv.gete("$ci"), KSR.pv.gete("$si"), secret):
+        return Code.STALE_NONCE
+    return ha1.check(realm)
+
+
+def _answer(code: int, realm: str) -> Outcome:
     decision = verdict(code, nonce_is_good=code == Code.ERROR and ha1.nonce_is_good(realm))
     if code != Code.NO_CREDENTIALS:
-        KSR.notice(
-            f"kemi-routes: {KSR.pv.getw('$au')} from {KSR.pv.get('$si')}:{KSR.pv.get('$sp')}"
-            f" not authenticated ({code}): {decision.value}\n"
-        )
+        _log(decision, code)
     if decision is Verdict.FORBIDDEN:
         return _refuse("Credentials Of Another User")
     if decision is Verdict.UNAVAILABLE:
@@ -101,6 +140,31 @@ def _check_credentials() -> Outcome:
     stale = STALE if decision is Verdict.CHALLENGE_STALE else 0
     KSR.auth.auth_challenge(realm, QOP_AUTH | stale)
     return DONE
+
+
+def _log(decision: Verdict, code: int) -> None:
+    KSR.notice(
+        f"kemi-routes: {KSR.pv.getw('$au')} from {KSR.pv.get('$si')}:{KSR.pv.get('$sp')}"
+        f" not authenticated ({code}): {decision.value}\n"
+    )
+
+
+def _remember_register() -> None:
+    # tm absorbs the retransmissions of what is relayed, but `save` answers without a transaction
+    if KSR.is_REGISTER() and KSR.pv.get("$proto") == "udp":
+        KSR.htable.sht_sets(ACCEPTED, _repeater(), KSR.pv.gete("$(mb{s.md5})"))
+
+
+def _is_repeated_register() -> bool:
+    """Whether the phone has not heard our answer: the same bytes from the same address and port."""
+    if not KSR.is_REGISTER():
+        return False
+    accepted = KSR.htable.sht_get(ACCEPTED, _repeater())
+    return accepted is not None and accepted == KSR.pv.get("$(mb{s.md5})")
+
+
+def _repeater() -> str:
+    return f"{KSR.pv.get('$si')}:{KSR.pv.get('$sp')} {KSR.pv.gete('$ci')}"
 
 
 def _refuse(reason: str) -> Outcome:

@@ -77,8 +77,9 @@ def check(realm: str) -> int:
 
 
 def nonce_is_good(realm: str) -> bool:
-    """Whether nonce and header are in order: the same checks without any password."""
-    return _compare(realm, NOBODYS) == Code.WRONG_PASSWORD
+    """Whether nonce and header were in order, after a check that ended in ERROR: the same checks
+    without any password. A good nonce is used up by the first check, so this one finds that."""
+    return _compare(realm, NOBODYS) in (Code.WRONG_PASSWORD, Code.STALE_NONCE, Code.NONCE_REUSED)
 
 
 def trust(keep: int, generation: int, lasts: int) -> None:
@@ -170,7 +171,7 @@ def _recheck(column: str, key: str, realm: str, kept: str) -> int:
     if fresh == kept or len(fresh) != LENGTH:
         return Code.WRONG_PASSWORD
     forget([key])
-    # Where nonces count, this one is used up: NONCE_REUSED lets the phone try again by itself.
+    # The nonce is used up by now, so this says STALE_NONCE or NONCE_REUSED: the phone tries again.
     return _compare(realm, fresh)
 
 

@@ -193,7 +193,9 @@ class Settings:
         " Kept in RUN_DIR by the launcher; else random at each start, which ends running calls.",
     )
     nonce_expires: int = setting(
-        number(5, 86400), "seconds", "How long a phone may use a digest nonce."
+        number(5, 86400),
+        "seconds",
+        "How long a phone may use a digest nonce, with another nc each time.",
     )
     credentials_cache: int = setting(
         number(0, 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ipaddress
 import itertools
 import re
 import secrets
@@ -142,9 +143,15 @@ def _binary(world: World, message: SipMessage | None, start: bytes, extra: bytes
 
 
 def _secrets(world: World) -> tuple[bytes, bytes]:
-    secret = world.param("auth", "secret", "") or world.part(Nonces).secret
-    data = secret.encode("latin-1", "replace")
-    return data, data[::-1]
+    given = world.param("auth", "secret", "").encode("latin-1", "replace")
+    if not given:
+        made = world.part(Nonces).secret.encode()
+        return made, made[::-1]
+    checks = ("auth_checks_register", "auth_checks_no_dlg", "auth_checks_in_dlg")
+    if not any(world.param("auth", name, 0) for name in checks):
+        return given, b""
+    half = (len(given) + 1) // 2
+    return given[:half], given[half:]
 
 
 def _checks(world: World, message: SipMessage | None) -> int:
@@ -160,9 +167,9 @@ def _checks(world: World, message: SipMessage | None) -> int:
 def _bound(message: SipMessage, checks: int) -> bytes:
     sender = nameaddr.of(message, "from")
     parts = (
-        (_URI, message.uri),
-        (_CALL_ID, message.get("call-id")),
-        (_FROM_TAG, "" if sender is None else sender.tag),
-        (_SOURCE, message.source.host),
+        (_URI, message.uri.encode("latin-1")),
+        (_CALL_ID, message.get("call-id").encode("latin-1")),
+        (_FROM_TAG, b"" if sender is None else sender.tag.encode("latin-1")),
+        (_SOURCE, ipaddress.ip_address(message.source.host.strip("[]")).packed),
     )
-    return "".join(text for bit, text in parts if checks & bit).encode("latin-1")
+    return b"".join(data for bit, data in parts if checks & bit)

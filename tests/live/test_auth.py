@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from .server import DOMAIN, LAUNCHER, Server
 OTHER_DOMAIN = "example.org"
 FOREIGN = "elsewhere.example"
 OURS, THEIRS = f"<sip:1111@{DOMAIN}>;tag=1", f"<sip:stranger@{FOREIGN}>;tag=1"
+NUMBERS = itertools.count(1)
 # Bytes that are no UTF-8, as they stand in a str that is encoded with surrogateescape.
 NO_UTF8 = "\udcff\udce9"
 
@@ -63,11 +65,19 @@ def _phone(server: Server, host: Namespace, user: str) -> Phone:
 
 
 def ask(phone: Phone, method: str, uri: str, authorization: str = "", **parts: str) -> Message:
-    """The final answer to a request; `parts` are To and From (`to`, `sender`)."""
+    """The final answer to a request; `parts` are To and From (`to`, `sender`), and its Call-ID
+    where it isn't the one of all that the phone sends."""
     name = "Authorization" if method == "REGISTER" else "Proxy-Authorization"
     fields = [("Contact", phone.contact)] if method in ("REGISTER", "INVITE") else []
     fields += [(name, authorization)] if authorization else []
-    request = phone.make_request(method, uri, fields=fields, **parts)  # type: ignore[arg-type]
+    parts.setdefault("call_id", f"of-{phone.local[1]}")
+    request = phone.make_request(
+        method,
+        uri,
+        fields=fields,
+        cseq=next(NUMBERS),
+        **parts,  # type: ignore[arg-type]
+    )
     return phone.start(request).final()
 
 
@@ -126,7 +136,11 @@ def test_a_phone_that_knows_no_qop_registers(phone: Phone) -> None:
     old_style = credentials(challenge, "REGISTER", f"sip:{DOMAIN}", "1111", "secret of 1111")
     assert "qop" not in old_style
     assert register(phone, old_style).status == 200
-    assert register(phone, old_style.replace('response="', 'response="0')).status == 401
+    again = register(phone, old_style)
+    assert re.search(r"\bstale=true\b", challenge_of(again)), "its nonce is good for once"
+    challenge = challenge_of(again).replace(', qop="auth"', "")
+    wrong = credentials(challenge, "REGISTER", f"sip:{DOMAIN}", "1111", "another password")
+    assert register(phone, wrong).status == 401
 
 
 @pytest.mark.parametrize("method", ["REGISTER", "MESSAGE"])
@@ -147,7 +161,7 @@ def _refused(phone: Phone, method: str, user: str) -> str:
     given = answer(ask(phone, method, uri, **parts), user, "no password of anybody", uri)
     response = ask(phone, method, uri, given, **parts)
     assert response.status in (401, 407)
-    text = re.sub(r'(tag=|branch=|nonce=)"?[^;,"\n]+', r"\1...", str(response))
+    text = re.sub(r'(tag=|branch=|nonce=|CSeq: )"?[^;,"\n]+', r"\1...", str(response))
     return text.replace(user, "USER")
 
 
@@ -275,10 +289,10 @@ def test_whoever_claims_one_of_our_domains_needs_credentials(
 
 @pytest.mark.parametrize("sender", [f"sip:1111@{DOMAIN.upper()}", f"sip:1111@{DOMAIN}:59999"])
 def test_a_phone_may_write_its_domain_in_any_way(phone: Phone, callee: Phone, sender: str) -> None:
-    parts = {"sender": f"<{sender}>;tag=1"}
+    parts = {"sender": f"<{sender}>;tag=1", "call_id": f"written {sender}".replace(" ", "-")}
     given = answer(ask(phone, "MESSAGE", callee.aor, **parts), "1111", "secret of 1111", callee.aor)
     fields = [("Proxy-Authorization", given)]
-    request = phone.make_request("MESSAGE", callee.aor, fields=fields, sender=parts["sender"])
+    request = phone.make_request("MESSAGE", callee.aor, fields=fields, **parts)  # type: ignore[arg-type]
     sent = phone.start(request)
     callee.expect_request("MESSAGE").reply(200)
     assert sent.wait_for(200)

@@ -1,0 +1,118 @@
+"""What digest credentials say before anybody looks at the password (RFC 2617 3.2.2, RFC 7616).
+
+Module auth checks nonce, nonce count and response. It never compares the `uri` with the request,
+ignores `algorithm`, and forgets to whom a nonce was given as soon as there is an `nc`: so that is
+here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import socket
+
+SCHEME = re.compile(r"digest[\s,]\s*", re.IGNORECASE)
+# Read as module auth reads: no escapes within quotes, and what follows a value is passed over.
+_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",]+))[^,]*(?:,\s*|$)')
+_URI = re.compile(
+    r"(?P<scheme>sips?):(?P<user>[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]*)(?::(?P<port>\d+))?(?:[;?].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_RESPONSE = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
+_NONCE = re.compile(r"[A-Za-z0-9+/]{60}")  # 45 bytes, see `is_bound`
+_NEEDED = ("username", "realm", "nonce", "uri", "response")
+_MAX_USERNAME = 64 + len("@") + 64  # characters: the columns username and domain
+
+
+class Malformed(ValueError):
+    """Credentials that nobody can read, or that don't belong to their request; says why."""
+
+
+def read(header: str) -> dict[str, str] | None:
+    """The fields of an Authorization or Proxy-Authorization header, names in lower case.
+
+    Args:
+        header: its body.
+    Returns:
+        None for another scheme than Digest.
+    Raises:
+        Malformed: where it can be read in more than one way, or in none.
+    """
+    scheme = SCHEME.match(header)
+    if scheme is None:
+        return None
+    fields: dict[str, str] = {}
+    at = scheme.end()
+    while at < len(header):
+        field = _FIELD.match(header, at)
+        if field is None or field[1].lower() in fields:
+            raise Malformed("Malformed Credentials")
+        fields[field[1].lower()] = field[2] if field[2] is not None else field[3]
+        at = field.end()
+    return fields
+
+
+def check(fields: dict[str, str], uri: str) -> None:
+    """Hold the fields against the request that they came with.
+
+    Args:
+        fields: as `read` gives them.
+        uri: the R-URI of the request.
+    Raises:
+        Malformed: a field is missing or impossible, the algorithm is not the one of the challenge,
+            or the `uri` is another one (RFC 2617 3.2.2.5: 400).
+    """
+    if not all(fields.get(name) for name in _NEEDED):
+        raise Malformed("Incomplete Credentials")
+    if len(fields["username"]) > _MAX_USERNAME:
+        raise Malformed("Username Too Long")
+    if fields.get("algorithm", "MD5").upper() != "MD5":
+        raise Malformed("Digest Algorithm Was Not Offered")
+    if not _RESPONSE.fullmatch(fields["response"]):
+        raise Malformed("Digest Response Is No MD5")
+    if not is_same_uri(fields["uri"], uri):
+        raise Malformed("Digest URI Is Not The Request-URI")
+
+
+def is_same_uri(given: str, asked: str) -> bool:
+    """Whether the `uri` of credentials is the R-URI, as far as real phones take that seriously.
+
+    They may leave out the port, leave out or add parameters and headers, and write host and scheme
+    in another letter case.
+    """
+    if given == asked:
+        return True
+    one, other = _URI.fullmatch(given), _URI.fullmatch(asked)
+    if one is None or other is None:
+        return False
+    if one["port"] and other["port"] and one["port"] != other["port"]:
+        return False
+    return _place(one) == _place(other)
+
+
+def _place(uri: re.Match[str]) -> tuple[str, str | None, str]:
+    return uri["scheme"].lower(), uri["user"], uri["host"].lower()
+
+
+def is_bound(nonce: str, call_id: str, source: str, secret: str) -> bool:
+    """Whether a nonce was given to this address for this Call-ID.
+
+    A nonce is the base64 of: expiry (4 bytes), issue (4), MD5 of these, MD5 of what it is bound
+    to, number (5). What it is bound to are the parts of the request that `auth_checks_register`
+    and `auth_checks_no_dlg` name, with the second half of the secret (module auth).
+
+    Args:
+        nonce: of the credentials.
+        call_id: of the request.
+        source: the IP address that the request came from.
+        secret: SERVER_SECRET.
+    """
+    if not _NONCE.fullmatch(nonce):
+        return False
+    packed = socket.inet_pton(socket.AF_INET6 if ":" in source else socket.AF_INET, source)
+    key = secret.encode()
+    bound = hashlib.md5(
+        call_id.encode() + packed + key[(len(key) + 1) // 2 :], usedforsecurity=False
+    )
+    return base64.b64decode(nonce)[24:40] == bound.digest()
