@@ -29,6 +29,7 @@ from kemi_routes.outcome import DONE, Outcome
 CALLBACKS = (
     "child_init",
     "ksr_request_route",
+    "ksr_reply_route",
     "ksr_branch_route",
     "ksr_onreply_route",
     "ksr_failure_route",
@@ -79,6 +80,11 @@ def ksr_request_route(_msg: object) -> int:
     except Exception as error:
         guard.fault(f"{step.__module__}.{step.__name__}", error)
     return 1
+
+
+def ksr_reply_route(_msg: object) -> int:
+    """Each reply, before tm sees it."""
+    return _guarded(relay.screen_reply)
 
 
 def ksr_branch_route(_msg: object) -> int:

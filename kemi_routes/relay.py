@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import media, nat
+from kemi_routes import media, nat, seal
 from kemi_routes.outcome import DONE, Outcome
 
 BRANCH_CALLBACK = "ksr_branch_route"
@@ -61,6 +61,21 @@ def reply() -> None:
     media.reply()
 
 
+def screen_reply() -> None:
+    """Drop a reply to nothing that we have sent: anybody can write a Via that makes it go on.
+
+    A 2xx that comes when its transaction has gone is passed on by RFC 3261 16.7, and so it is here
+    in a dialog of ours. A reply with no Via but ours goes nowhere: it is for a ping.
+    """
+    if KSR.tm.t_check_trans() < 0 and not _ends_here() and not seal.recorded():
+        KSR.set_drop()
+
+
 def failure() -> None:
     """All branches have failed; a CANCEL by the caller ends here as well."""
     media.failed()
+
+
+def _ends_here() -> bool:
+    # the top Via is null as well where the headers can't be read, and then there may be a second
+    return bool(KSR.pv.is_null("$via1(host)") and not KSR.pv.is_null("$via0(host)"))

@@ -50,3 +50,9 @@ def holds() -> bool:
     call_id = KSR.pv.gete("$ci")
     either = "|".join(of(call_id, KSR.pv.gete(tag)) for tag in ("$ft", "$tt"))
     return bool(KSR.rr.check_route_param(f"{PARAMETER}=({either})") > 0)
+
+
+def recorded() -> bool:
+    """Whether a reply has the seal of its dialog in a Record-Route."""
+    seal = of(KSR.pv.gete("$ci"), KSR.pv.gete("$ft"))
+    return f"{PARAMETER}={seal}" in KSR.pv.gete("$(hdr(Record-Route)[*])")
