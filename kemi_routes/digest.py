@@ -14,7 +14,7 @@ import socket
 
 SCHEME = re.compile(r"digest[\s,]\s*", re.IGNORECASE)
 # Read as module auth reads: no escapes within quotes, and what follows a value is passed over.
-_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",]+))[^,]*(?:,\s*|$)')
+_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",][^\s,]*))[^,]*(?:,\s*|$)')
 _URI = re.compile(
     r"(?P<scheme>sips?):(?P<user>[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]*)(?::(?P<port>\d+))?(?:[;?].*)?",
     re.IGNORECASE | re.DOTALL,

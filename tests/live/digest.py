@@ -7,8 +7,11 @@ import re
 import secrets
 
 
-def credentials(challenge: str, method: str, uri: str, user: str, password: str) -> str:
-    """The value of (Proxy-)Authorization for a challenge: MD5, qop=auth if offered (RFC 2617)."""
+def credentials(
+    challenge: str, method: str, uri: str, user: str, password: str, nc: int = 1
+) -> str:
+    """The value of (Proxy-)Authorization for a challenge: MD5, qop=auth if offered (RFC 2617).
+    `nc` says how often the nonce has been used."""
     realm, nonce = quoted(challenge, "realm"), quoted(challenge, "nonce")
     ha1, ha2 = md5(f"{user}:{realm}:{password}"), md5(f"{method}:{uri}")
     value = f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}"'
@@ -17,9 +20,9 @@ def credentials(challenge: str, method: str, uri: str, user: str, password: str)
     if "qop" not in challenge:
         return f'{value}, algorithm=MD5, response="{md5(f"{ha1}:{nonce}:{ha2}")}"'
     cnonce = secrets.token_hex(4)
-    response = md5(f"{ha1}:{nonce}:00000001:{cnonce}:auth:{ha2}")
+    response = md5(f"{ha1}:{nonce}:{nc:08x}:{cnonce}:auth:{ha2}")
     return (
-        f'{value}, algorithm=MD5, qop=auth, nc=00000001, cnonce="{cnonce}", response="{response}"'
+        f'{value}, algorithm=MD5, qop=auth, nc={nc:08x}, cnonce="{cnonce}", response="{response}"'
     )
 
 

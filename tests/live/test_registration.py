@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from .challenges import repeat
 from .digest import credentials
 from .link import Link
 from .message import Message, parameter, wire
@@ -236,18 +237,9 @@ def test_a_retransmitted_register_is_answered_and_stays_one_binding(town: Town) 
     phone = town.phone_at_home()
     phone.register()
     accepted = [message for way, message in phone.log if way == ">"][-1]
-    again = ask_again(phone, accepted)
+    again = repeat(phone, accepted)
     assert again.status == 200
     assert len(contacts(again)) == len(town.server.bindings(phone.user)) == 1
-
-
-def ask_again(phone: Phone, request: Message) -> Message:
-    """Send a request that the phone has sent before, and wait for the new response."""
-    before = len(phone.log)
-    phone.send_raw(bytes(request))
-    return phone.wait_until(
-        lambda: next((m for way, m in phone.log[before:] if way == "<"), None), 5, "response"
-    )
 
 
 # Path
