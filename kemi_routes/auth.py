@@ -11,7 +11,7 @@ from enum import Enum
 
 import KSR
 
-from kemi_routes import digest, ha1, settings
+from kemi_routes import bans, digest, ha1, settings
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
@@ -102,13 +102,16 @@ def _check_credentials() -> Outcome:
         _log(Verdict.MALFORMED, 0)
         KSR.sl.sl_send_reply(400, str(error))
         return DONE
+    account = f"{given.get('username', '')}@{realm}".lower() if given else ""
+    if account and bans.refuse_guesses(account) is DONE:
+        return DONE
     code = Code.NO_CREDENTIALS if given is None else _check_password(realm, given["nonce"])
     if code > 0:
         _remember_register()
         return CONTINUE
     if code in (Code.STALE_NONCE, Code.NONCE_REUSED) and _is_repeated_register():
         return CONTINUE
-    return _answer(code, realm)
+    return _answer(code, realm, account)
 
 
 def _given(realm: str) -> dict[str, str] | None:
@@ -129,7 +132,9 @@ def _check_password(realm: str, nonce: str) -> int:
     return ha1.check(realm)
 
 
-def _answer(code: int, realm: str) -> Outcome:
+def _answer(code: int, realm: str, account: str) -> Outcome:
+    if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
+        bans.count_guess(account)
     decision = verdict(code, nonce_is_good=code == Code.ERROR and ha1.nonce_is_good(realm))
     if code != Code.NO_CREDENTIALS:
         _log(decision, code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import auth, guard, media, nat, relay, seal
+from kemi_routes import ambiguity, auth, guard, media, nat, relay, seal
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # Methods whose dialog goes on through us (RFC 3261 16.6: record-route what forms a dialog).
@@ -33,6 +33,8 @@ def within() -> Outcome:
     if KSR.siputils.has_totag() < 0:
         return guard.outside_dialog()
     if KSR.rr.loose_route_mode(LOOSE_ROUTERS_ONLY) > 0 and seal.holds():
+        if ambiguity.refuse() is DONE:
+            return DONE
         auth.withhold_credentials()
         nat.remember_dialog()
         nat.follow_alias()

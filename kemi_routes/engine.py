@@ -12,11 +12,14 @@ from types import ModuleType
 import KSR
 
 from kemi_routes import (
+    ambiguity,
     auth,
+    bans,
     dialog,
     guard,
     listener,
     location,
+    loops,
     nat,
     registrar,
     relay,
@@ -39,7 +42,9 @@ CALLBACKS = (
 )
 
 STEPS: tuple[Callable[[], Outcome], ...] = (
+    bans.limit_rate,
     guard.screen,
+    loops.stop,
     nat.detect,
     dialog.cancel,
     dialog.within,
@@ -47,6 +52,7 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
     auth.authenticate,
     dialog.record_route,
     registrar.register,
+    ambiguity.refuse,
     location.locate,
     relay.send,
 )

@@ -6,6 +6,7 @@ import re
 
 import KSR
 
+from kemi_routes import ambiguity
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 MAX_FORWARDS = 10
@@ -20,7 +21,10 @@ SCHEMES = frozenset({"sip", "sips", "tel", "tels", "urn"})
 _SCHEME = re.compile(r"\S+ ([A-Za-z][A-Za-z0-9+.-]*):")
 # They exist inside a dialog only: without a To tag they belong to nothing.
 DIALOG_METHODS = frozenset({"BYE", "PRACK", "UPDATE"})
-SCANNERS = ("friendly-scanner", "sipcli", "sipvicious", "sip-scan", "sundayddr", "vaxsipuseragent")
+SCANNERS = (
+    *("friendly-scanner", "friendly-request", "sipvicious", "sipcli", "sip-scan", "sipscan"),
+    *("sundayddr", "vaxsipuseragent", "pplsip"),
+)
 
 
 def screen() -> Outcome:
@@ -84,10 +88,7 @@ def _refuse_malformed() -> Outcome:
 
 
 def _is_scanner() -> bool:
-    try:
-        agent = KSR.pv.gete("$ua").lower()
-    except UnicodeDecodeError:
-        return False
+    agent = ambiguity.text("$ua").lower()
     return any(name in agent for name in SCANNERS)
 
 

@@ -11,6 +11,7 @@ from kemi_routes import settings
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 PROFILE = "phone"
+LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 _VALUE = re.compile(r"(?:<[^>]*>|[^,<])+")
 _BRACKETED = re.compile(r"<([^>]*)>(.*)", re.DOTALL)
@@ -36,11 +37,16 @@ class Binding(NamedTuple):
 def register() -> Outcome:
     """Store the bindings of a REGISTER; `save` sends the reply, on failure too.
 
-    Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3).
+    Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3),
+    and to an Expires of more than 32 bits, which Kamailio would take for a short one.
     """
     if not KSR.is_REGISTER():
         return CONTINUE
-    contacts = asked_contacts(_contact_headers(), KSR.pv.gete("$hdr(Expires)"))
+    expires = KSR.pv.gete("$hdr(Expires)").strip()
+    if expires.isdigit() and int(expires) > LONGEST:
+        KSR.sl.sl_send_reply(400, "Expires Out Of Range")
+        return DONE
+    contacts = asked_contacts(_contact_headers(), expires)
     if contacts:
         known = _of_this_call()
         if any(int(KSR.pv.gete("$cs")) < binding.cseq for binding in known):

@@ -210,6 +210,19 @@ class Settings:
     retry_after: int = setting(
         number(1, 3600), "seconds", "Retry-After in a 503, while the database is away."
     )
+    max_guesses: int = setting(
+        number(1, 1000),
+        "passwords",
+        "Wrong ones, for one account or from one phone, until no more of them are looked at.",
+    )
+    ban_time: int = setting(
+        number(1, 86400), "seconds", "No more passwords are looked at after the last wrong one."
+    )
+    max_rate: int = setting(
+        number(10, 1000000),
+        "requests/s",
+        "From one address; more are dropped, but for those of its registered phones.",
+    )
     fr_timer: int = setting(
         number(500, 300000), "ms", "Without any answer until a request counts as failed."
     )

@@ -165,8 +165,8 @@ class Config:
 
     def _expand(self, text: str) -> str:
         def define(match: re.Match[str]) -> str:
-            value = self.defines.get(match[1], "")
-            return _unquoted(value) if "s.unquote" in match[2] else value
+            value = self.defines.get(match[1] or match[3], "")
+            return _unquoted(value) if "s.unquote" in (match[2] or "") else value
 
         return re.sub(r"\$\(def\((\w+)\)((?:\{[^}]*\})*)\)|\$def\((\w+)\)()", define, text)
 

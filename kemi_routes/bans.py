@@ -1,0 +1,112 @@
+"""Who guesses passwords, and who sends too much: counted in htables that all workers share.
+
+Phones behind one NAT share an address, so nobody is judged by that alone: a guess counts for the
+account at that address, for the account from everywhere, and, with a limit ten times higher, for
+the address. Exempt is the account's own phone, which is where one of its bindings is.
+"""
+
+from __future__ import annotations
+
+import KSR
+
+from kemi_routes import settings
+from kemi_routes.outcome import CONTINUE, DONE, Outcome
+
+GUESSES, PACES = "guesses", "paces"
+PROFILE = "home"
+# An address may guess for so many accounts: those behind a NAT mistype their passwords, too.
+ACCOUNTS = 10
+# Part of MAX_RATE for each registered phone of an address that is over it.
+PACE_SHARE = 20
+# So many counters at most, whatever comes: shared memory is for bindings.
+_COUNTERS = (1 << 16) - 1
+
+
+def limit_rate() -> Outcome:
+    """Drop what comes from an address that sends too much, but for its registered phones.
+
+    The sender in From may be a lie, but not that one of its bindings is at this address and port.
+    """
+    if KSR.pike.pike_check_req() > 0:
+        return CONTINUE
+    source = f"{KSR.pv.get('$si')} {KSR.pv.get('$sp')}"
+    allowed = max(1, settings.active.max_rate // PACE_SHARE)
+    if _is_home(KSR.pv.gete("$fu"), with_port=True) and _add(PACES, source) <= allowed:
+        return CONTINUE
+    return DONE
+
+
+def refuse_guesses(account: str) -> Outcome:
+    """Refuse credentials of an account, unseen, after too many wrong ones.
+
+    Args:
+        account: `user@domain` of the credentials.
+    Replies: 403.
+    """
+    most, source = settings.active.max_guesses, KSR.pv.get("$si")
+    uri = f"sip:{account}"
+    if _count(GUESSES, f"{source} {account}") >= most:
+        banned = not _is_home(uri, with_port=True)
+    elif _count(GUESSES, account) >= most or _count(GUESSES, source) >= most * ACCOUNTS:
+        banned = not _is_home(uri, with_port=False)
+    else:
+        return CONTINUE
+    if not banned:
+        return CONTINUE
+    KSR.sl.sl_send_reply(403, "Too Many Wrong Passwords")
+    return DONE
+
+
+def count_guess(account: str) -> None:
+    """Count a wrong password, or an account that is none.
+
+    Args:
+        account: `user@domain` of the credentials.
+    """
+    source = KSR.pv.get("$si")
+    for key in (f"{source} {account}", account, source):
+        _add(GUESSES, key)
+
+
+def is_place_of(binding: str, source: str, port: int | None) -> bool:
+    """Whether a binding is at an address.
+
+    Args:
+        binding: the URI where it is reached: its alias or received address, or its Contact.
+        source: the address, IPv6 without brackets.
+        port: None where any will do.
+    """
+    _, _, alias = binding.partition(";alias=")
+    if alias:
+        host, at, _ = alias.partition(";")[0].split("~")
+    else:
+        place = binding.partition(":")[2].partition(";")[0].rpartition("@")[2]
+        host, _, at = place.rpartition(":") if not place.endswith("]") else (place, "", "")
+        host, at = (host, at) if host else (place, "5060")
+    return host.strip("[]") == source and (port is None or int(at or 5060) == port)
+
+
+def _is_home(uri: str, *, with_port: bool) -> bool:
+    source, port = KSR.pv.get("$si"), KSR.pv.get("$sp") if with_port else None
+    table = settings.active.location_table
+    if not uri or KSR.registrar.reg_fetch_contacts(table, uri, PROFILE) < 0:
+        return False
+    for i in range(KSR.pv.getvn(f"$ulc({PROFILE}=>count)", 0)):
+        received = KSR.pv.gete(f"$(ulc({PROFILE}=>received)[{i}])")
+        address = received or KSR.pv.gete(f"$(ulc({PROFILE}=>addr)[{i}])")
+        if is_place_of(address, source, port):
+            return True
+    return False
+
+
+def _key(text: str) -> str:
+    # the seed of hash() is the same in all workers, and nobody outside knows it
+    return str(hash(text) & _COUNTERS)
+
+
+def _count(table: str, text: str) -> int:
+    return int(KSR.htable.sht_get(table, _key(text)) or 0)
+
+
+def _add(table: str, text: str) -> int:
+    return int(KSR.htable.sht_inc(table, _key(text)))

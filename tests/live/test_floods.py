@@ -1,0 +1,194 @@
+"""Guesses, scans and floods: who sends them is refused or not heard, and all others are served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .conversation import PATIENCE
+from .digest import credentials
+from .homes import Homes
+from .link import RawSocket
+from .message import Message
+from .network import Namespace
+from .phone import Phone
+
+FLOODER = "203.0.113.70"
+DOMAIN = "example.test"
+
+
+@pytest.fixture
+def flooder(homes: Homes) -> Iterator[RawSocket]:
+    """A host with nothing good in mind."""
+    raw = RawSocket(homes.public_host(FLOODER), (FLOODER, 0))
+    yield raw
+    raw.close()
+
+
+def guess(host: Namespace, user: str, count: int) -> list[int]:
+    """The answers to so many wrong passwords, from one port."""
+    phone = Phone(host, user, DOMAIN, "wrong", local=(host.address, 0))
+    answers = [phone.register().status for _ in range(count)]
+    phone.close()
+    return answers
+
+
+# Guesses
+
+
+def test_ten_wrong_passwords_are_looked_at_and_no_more(homes: Homes) -> None:
+    homes.server.add_subscriber(f"4001@{DOMAIN}", "right")
+    host = homes.public_host(FLOODER)
+    assert guess(host, "4001", 13) == [401] * 10 + [403] * 3
+    right = Phone(host, "4001", DOMAIN, "right", local=(FLOODER, 0))
+    assert right.register().status == 403, "it is not even tried"
+    right.close()
+
+
+def test_guesses_from_many_addresses_count_for_the_account(homes: Homes) -> None:
+    homes.server.add_subscriber(f"4002@{DOMAIN}", "right")
+    answers = [
+        answer
+        for i in range(3)
+        for answer in guess(homes.public_host(f"203.0.113.7{i}"), "4002", 4)
+    ]
+    assert answers == [401] * 10 + [403] * 2
+
+
+def test_the_accounts_own_phone_is_served_while_somebody_behind_its_nat_guesses(
+    homes: Homes, alice: Phone, bob: Phone
+) -> None:
+    guess(homes.host("home", "192.168.0.104"), alice.user, 12)
+    assert alice.register().status == 200
+    call = alice.invite(bob.aor)
+    bob.expect_request("INVITE", PATIENCE).reply(486)
+    call.wait_for(486, PATIENCE)
+
+
+def test_the_neighbours_behind_the_same_nat_are_served(homes: Homes, alice: Phone) -> None:
+    guess(homes.host("home", "192.168.0.104"), alice.user, 12)
+    with homes.phone("home", "4003", address="192.168.0.105") as neighbour:
+        assert neighbour.register().status == 200
+
+
+def test_an_address_that_tries_many_names_is_locked_out_but_for_its_phones(
+    homes: Homes, alice: Phone
+) -> None:
+    host = homes.host("home", "192.168.0.104")
+    answers = [answer for i in range(103) for answer in guess(host, str(7000 + i), 1)]
+    assert answers.count(401) <= 100
+    assert answers[-3:] == [403] * 3
+    assert alice.register().status == 200
+
+
+# Scans
+
+
+@pytest.mark.parametrize(
+    "agent",
+    ["friendly-scanner", "FRIENDLY-Scanner", "SIPVicious 0.3", "sipCLI/v1.8", "x\udcffsipcli"],
+)
+@pytest.mark.parametrize("method", ["OPTIONS", "REGISTER", "INVITE"])
+def test_a_scanner_hears_nothing(flooder: RawSocket, method: str, agent: str) -> None:
+    flooder.send(packet(method, flooder, agent=agent))
+    flooder.send(packet("OPTIONS", flooder, agent="A phone", number=2))
+    answer = flooder.receive()
+    assert (answer.status, answer["CSeq"].split()[0]) == (200, "2")
+
+
+# Floods
+
+
+def test_a_flood_is_dropped_while_the_phones_are_served(
+    homes: Homes, flooder: RawSocket, alice: Phone, bob: Phone
+) -> None:
+    for i in range(3000):
+        flooder.send(packet("REGISTER", flooder, number=i))
+    assert alice.register(timeout=PATIENCE).status == 200
+    alice.request("MESSAGE", bob.aor, "hello", {"Content-Type": "text/plain"})
+    bob.expect_request("MESSAGE", PATIENCE).reply(200)
+    assert len(heard(flooder)) < 2500
+    homes.server.wait_for_log(f"PIKE - BLOCKing ip {FLOODER}")
+
+
+def test_a_phone_is_served_while_another_device_behind_its_nat_floods(
+    homes: Homes, alice: Phone, bob: Phone
+) -> None:
+    host = homes.host("home", "192.168.0.104")
+    flooder = RawSocket(host, (host.address, 0))
+    before = homes.server.mark()
+    for i in range(3000):
+        flooder.send(packet("REGISTER", flooder, number=i))
+    homes.server.wait_for_log("PIKE - BLOCKing", since=before)
+    for i in range(500):
+        flooder.send(packet("REGISTER", flooder, number=i))
+    assert alice.register(timeout=PATIENCE).status == 200
+    alice.request("MESSAGE", bob.aor, "hello", {"Content-Type": "text/plain"})
+    bob.expect_request("MESSAGE", PATIENCE).reply(200)
+    flooder.close()
+
+
+def test_three_hundred_phones_behind_one_address_register_at_once(homes: Homes) -> None:
+    """As after a power failure: each is challenged, and none is taken for a flood."""
+    homes.server.add_subscriber(f"4300@{DOMAIN}", "right")
+    host = homes.public_host("203.0.113.90")
+    links = [RawSocket(host, (host.address, 0)) for _ in range(300)]
+    homes.server.settings["MAX_CONTACTS"] = "10"
+    before = homes.server.mark()
+    for number, link in enumerate(links):
+        link.send(registration(link, number))
+    for number, link in enumerate(links):
+        challenge = link.receive(PATIENCE)
+        assert challenge.status == 401
+        link.send(registration(link, number, challenge))
+    answers = [link.receive(PATIENCE).status for link in links]
+    assert set(answers) == {200}
+    assert "PIKE" not in "\n".join(homes.server.process.lines[before:])
+    for link in links:
+        link.close()
+
+
+def registration(link: RawSocket, number: int, challenge: Message | None = None) -> bytes:
+    """A phone asks what is registered: what a REGISTER costs, without 300 subscribers."""
+    proof = ""
+    if challenge:
+        value = credentials(
+            challenge["WWW-Authenticate"], "REGISTER", f"sip:{DOMAIN}", "4300", "right"
+        )
+        proof = f"Authorization: {value}\r\n"
+    return packet("REGISTER", link, "4300", number=number, more=proof)
+
+
+def packet(
+    method: str,
+    link: RawSocket,
+    user: str = "1111",
+    agent: str = "A phone",
+    number: int = 1,
+    more: str = "",
+) -> bytes:
+    """A request of a phone of ours, with a Call-ID and a branch of its own."""
+    host, port = link.local
+    lines = [
+        f"{method} sip:{DOMAIN} SIP/2.0",
+        f"Via: SIP/2.0/UDP {host}:{port};rport;branch=z9hG4bK{port}x{number}x{len(more)}",
+        f"From: <sip:{user}@{DOMAIN}>;tag={number}",
+        f"To: <sip:{user}@{DOMAIN}>",
+        f"Call-ID: {port}x{number}",
+        f"CSeq: {number} {method}",
+        f"User-Agent: {agent}",
+        "Max-Forwards: 70",
+        f"{more}Content-Length: 0",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+
+
+def heard(flooder: RawSocket) -> list[int]:
+    """The statuses of all that came back."""
+    found: list[int] = []
+    while True:
+        try:
+            found.append(flooder.receive(0.5).status)
+        except TimeoutError:
+            return found

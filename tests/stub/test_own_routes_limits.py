@@ -1,0 +1,223 @@
+"""Our own routes on the stub: loops, limits, guesses and floods."""
+
+from __future__ import annotations
+
+import pytest
+from ksr_stub.builders import invite, message, options, register
+from ksr_stub.harness import Ksr
+
+from kemi_routes import bans
+
+from .test_own_routes import alice, bob, start
+
+STRANGER = "sip:stranger@other.test"
+OURS = "SIP/2.0/UDP 203.0.113.10:5060;branch=z9hG4bK07ae.60cefd202cef0c9118690cb5daf8d808.0"
+THEIRS = OURS.replace("203.0.113.10", "198.51.100.1")
+PHONES = OURS.replace("z9hG4bK07ae.60cefd202cef0c9118690cb5daf8d808.0", "z9hG4bK7")
+
+
+@pytest.fixture
+def server(ksr: Ksr) -> Ksr:
+    ksr.listen("udp:203.0.113.10:5060", "tcp:203.0.113.10:5060")
+    return start(ksr)
+
+
+def after(data: bytes, via: str) -> bytes:
+    """The same request, with another Via below the first."""
+    head, line, rest = data.partition(b"Max-Forwards")
+    return head + f"Via: {via}\r\n".encode() + line + rest
+
+
+# Loops
+
+
+@pytest.mark.parametrize("target", ["2222", "1111"])
+def test_a_request_that_comes_back_is_482(server: Ksr, target: str) -> None:
+    data = message(f"sip:{target}@example.test", sender=STRANGER)
+    assert server.receive(after(data, OURS)).reply.status == 482
+    assert server.receive(after(data, f"{THEIRS}, {OURS}")).reply.status == 482
+
+
+@pytest.mark.parametrize("via", [THEIRS, PHONES])
+def test_a_request_of_another_proxy_is_no_loop(server: Ksr, via: str) -> None:
+    """Not even with the address that one of our interfaces has, where a phone has it too."""
+    bob(server).register()
+    data = message("sip:2222@example.test", sender=STRANGER)
+    assert server.receive(after(data, via)).requests != []
+
+
+def test_one_request_becomes_ten_at_most(server: Ksr) -> None:
+    phone = server.phone("2222", "second secret", source=("198.51.100.9", 5060))
+    contacts = [f"<sip:line{i}@198.51.100.9:5060>" for i in range(11)]
+    assert phone.register(contact=", ".join(contacts)).status == 503
+    assert phone.register(contact=", ".join(contacts[:10])).status == 200
+    forked = server.receive(invite("sip:2222@example.test", sender=STRANGER)).requests
+    assert len(forked) == 10
+    for request in forked:
+        back = request.data.replace(b"\r\n", b"\r\nVia: SIP/2.0/UDP 198.51.100.9:5060\r\n", 1)
+        assert server.receive(back, source=("198.51.100.9", 5060)).reply.status == 482
+
+
+@pytest.mark.parametrize(("given", "passed_on"), [("255", "70"), ("71", "70"), ("70", "69")])
+def test_max_forwards_is_capped(server: Ksr, given: str, passed_on: str) -> None:
+    bob(server).register()
+    data = message("sip:2222@example.test", sender=STRANGER, headers={"Max-Forwards": given})
+    assert server.receive(data).relayed["Max-Forwards"] == passed_on
+
+
+# How much and how long
+
+
+@pytest.mark.parametrize(
+    ("expires", "status"), [("4294967296", 400), ("4294967297", 400), ("soon", 400), ("59", 423)]
+)
+def test_an_expires_out_of_range_changes_no_binding(server: Ksr, expires: str, status: int) -> None:
+    phone = bob(server)
+    phone.register()
+    assert phone.register(expires=None, headers={"Expires": expires}).status == status
+    assert len(server.location.bindings("2222@example.test")) == 1
+
+
+def test_a_message_that_is_too_large_is_513(server: Ksr) -> None:
+    bob(server).register()
+    large = message("sip:2222@example.test", "x" * 40000, sender=STRANGER)
+    assert server.receive(large).reply.status == 513
+    fits = message("sip:2222@example.test", "x" * 20000, sender=STRANGER)
+    assert len(server.receive(fits).relayed.body) == 20000
+
+
+# Smuggling
+
+
+@pytest.mark.parametrize("smuggled", [b"\rRoute: <sip:192.0.2.9;lr>", b"\nRoute: <sip:x>", b"\0"])
+def test_a_header_that_another_server_could_read_otherwise_is_400(
+    server: Ksr, smuggled: bytes
+) -> None:
+    bob(server).register()
+    data = message("sip:2222@example.test", sender=STRANGER, headers={"Subject": "S"})
+    result = server.receive(data.replace(b"Subject: S", b"Subject: S" + smuggled))
+    assert result.reply.status == 400
+    assert result.requests == []
+
+
+def test_it_is_400_inside_a_dialog_too(server: Ksr) -> None:
+    caller, callee = alice(server), bob(server)
+    caller.register()
+    callee.register()
+    call = caller.call("2222")
+    callee.incoming().answer()
+    assert call.request("INFO", headers={"Subject": "S\rRoute: <sip:192.0.2.9;lr>"}).status == 400
+
+
+def test_white_space_that_the_rfc_allows_goes_on_as_it_is(server: Ksr) -> None:
+    bob(server).register()
+    headers = {"Subject ": "a\r\n\tRoute: <sip:192.0.2.9;lr>"}
+    data = message("sip:2222@example.test", sender=STRANGER, headers=headers)
+    assert b"Subject : a\r\n\tRoute: <sip" in server.receive(data).relayed.data
+
+
+def test_a_body_that_is_no_utf_8_goes_on(server: Ksr) -> None:
+    bob(server).register()
+    body = b"\xff\n\r\x00"
+    data = message("sip:2222@example.test", sender=STRANGER)
+    data = data.replace(b"Content-Length: 5\r\n\r\nhello", b"Content-Length: 4\r\n\r\n" + body)
+    assert server.receive(data).relayed.data.endswith(body)
+
+
+# Guesses
+
+
+def guess(server: Ksr, user: str, address: str, port: int = 7777) -> int:
+    """The status that a wrong password gets."""
+    return server.phone(user, "wrong", source=(address, port)).register().status
+
+
+def test_ten_wrong_passwords_are_looked_at_and_no_more(server: Ksr) -> None:
+    answers = [guess(server, "1111", "198.51.100.66") for _ in range(12)]
+    assert answers == [401] * 10 + [403] * 2
+    server.clock.advance(301)
+    assert guess(server, "1111", "198.51.100.66") == 401
+
+
+def test_guesses_from_many_addresses_count_for_the_account(server: Ksr) -> None:
+    answers = [guess(server, "1111", f"198.51.100.{i}") for i in range(12)]
+    assert answers == [401] * 10 + [403] * 2
+
+
+def test_neither_the_phone_nor_its_neighbours_are_locked_out(server: Ksr) -> None:
+    """The guesser is behind the same NAT, at another port."""
+    phone = alice(server)
+    assert phone.register().status == 200
+    for _ in range(12):
+        guess(server, "1111", phone.source[0])
+    assert phone.register().status == 200
+    neighbour = server.phone("2222", "second secret", source=(phone.source[0], 40999))
+    assert neighbour.register().status == 200
+
+
+def test_the_right_password_is_no_use_after_too_many_wrong_ones(server: Ksr) -> None:
+    for _ in range(10):
+        guess(server, "1111", "198.51.100.66")
+    guesser = server.phone("1111", "first secret", source=("198.51.100.66", 7777))
+    assert guesser.register().status == 403
+
+
+def test_an_address_that_guesses_for_many_accounts_is_locked_out(server: Ksr) -> None:
+    """A registered phone behind the same NAT is not."""
+    phone = bob(server)
+    phone.register()
+    answers = [guess(server, str(3000 + i), phone.source[0]) for i in range(102)]
+    assert answers == [401] * 100 + [403] * 2
+    assert phone.register().status == 200
+
+
+@pytest.mark.parametrize(
+    ("binding", "port", "holds"),
+    [
+        *(("sip:1@192.168.0.2:5060;alias=203.0.113.5~4000~1", 4000, True),),
+        *(("sip:1@192.168.0.2:5060;alias=203.0.113.5~4000~1", 4001, False),),
+        *(("sip:1@203.0.113.5:5060;alias=203.0.113.6~5060~1", 5060, False),),
+        *(("sip:1@203.0.113.5", 5060, True), ("sip:203.0.113.5:99;ob", 99, True)),
+        *(("sip:1@203.0.113.5:4000", None, True), ("sip:1@[2001:db8::5]:4000", None, False)),
+        ("sip:1@phone.example:5060", 5060, False),
+    ],
+)
+def test_whether_a_binding_is_at_an_address(binding: str, port: int | None, holds: bool) -> None:
+    assert bans.is_place_of(binding, "203.0.113.5", port) is holds
+
+
+def test_a_binding_at_an_ipv6_address() -> None:
+    assert bans.is_place_of("sip:1@[2001:db8::5]:4000", "2001:db8::5", 4000)
+    assert bans.is_place_of("sip:1@[2001:db8::5]", "2001:db8::5", 5060)
+    assert bans.is_place_of("sip:1@[fd00::1]:5060;alias=[2001:db8::5]~9~1", "2001:db8::5", 9)
+
+
+# Floods
+
+
+def test_a_flood_is_dropped_and_others_are_served(ksr: Ksr) -> None:
+    """The address's own registered phone is one of the others; it has its own, lower limit."""
+    server = start(ksr, MAX_RATE="40")
+    phone = alice(server)
+    phone.register()
+    flooder = (phone.source[0], 9999)
+    answered = [bool(server.receive(register("1111"), source=flooder).sent) for _ in range(60)]
+    assert answered[:30] == [True] * 30
+    assert answered[-10:] == [False] * 10
+    assert server.receive(options()).reply.status == 200
+    own = options("sip:example.test", sender=phone.aor)
+    assert [bool(server.receive(own, source=phone.source).sent) for _ in range(3)] == [
+        *(True, True, False)
+    ]
+    server.clock.advance(3)
+    assert server.receive(register("1111"), source=flooder).reply.status == 401
+
+
+@pytest.mark.parametrize(
+    "agent", ["friendly-scanner", "FRIENDLY-Scanner/1", "sipcli/v1.8", "SIPVicious", "x\xffsipcli"]
+)
+def test_a_scanner_hears_nothing(server: Ksr, agent: str) -> None:
+    data = options("sip:example.test", headers={"User-Agent": "A"})
+    scan = data.replace(b"User-Agent: A", b"User-Agent: " + agent.encode("latin-1"))
+    assert server.receive(data).reply.status == 200
+    assert server.receive(scan).sent == []
