@@ -62,9 +62,9 @@ def normal(text: str) -> str:
     return re.sub(r"(?<=;tag=)[0-9a-f]{32}[-.][0-9a-f.]+", "TAG", text)
 
 
-def _modparams(text: str) -> dict[tuple[str, str], int]:
-    found = re.findall(r'modparam\("(\w+)","(\w+)",(-?\d+)\)', text)
-    return {(module, name): int(value) for module, name, value in found}
+def _modparams(text: str) -> dict[tuple[str, str], object]:
+    found = re.findall(r'modparam\("(\w+)","(\w+)",(?:(-?\d+)|"([^"]*)")\)', text)
+    return {(module, name): int(number) if number else word for module, name, number, word in found}
 
 
 def _do(world: World, step: dict[str, Any], seen: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -13,3 +13,9 @@ from tests.stub.replay import cases, replay
 def test_what_is_sent_is_what_kamailio_sent(case: dict[str, Any]) -> None:
     """The stub sends, step by step, what the real one sent."""
     replay(case)
+
+
+@pytest.mark.parametrize("case", cases("tm_own"))
+def test_what_tm_sends_of_its_own_accord_is_what_kamailio_sent(case: dict[str, Any]) -> None:
+    """Serial forking by q and by instance, replication, requests of the route's own."""
+    replay(case)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ksr_stub import branches, server
+from ksr_stub import branches, server, uri
 from ksr_stub.message import Address, SipMessage
 from ksr_stub.registry import model
 from ksr_stub.sending import resolve
@@ -131,6 +131,20 @@ def _relay_flags(world: World, flags: int) -> None:
 
 
 @model("tm")
+def t_replicate(world: World, where: str) -> int:
+    """As t_relay, to a URI ('': the R-URI); its replies end here. -1 for a broken URI."""
+    if not where:
+        return forward.relay(world, replicate=True)
+    parsed = uri.parse(where)
+    host = None if parsed is None else resolve(world, parsed.host)
+    if parsed is None or host is None:
+        world.say(-1, f"tm: bad replicate SIP address or cannot create proxy from URI <{where}>")
+        return -1
+    proxy = (Address(host, parsed.port_number or 5060), parsed.proto)
+    return forward.relay(world, proxy, replicate=True)
+
+
+@model("tm")
 def t_newtran(world: World) -> int:
     """Make the transaction: 1; 0 for a retransmission, which is answered; -10 there is one."""
     return forward.newtran(world)
@@ -193,6 +207,19 @@ def t_check_trans(world: World) -> int:
         reply.retransmit(world, transaction)
         cell.pending(message).done.add("retransmitted")
     return 0
+
+
+@model("tm")
+def t_is_retr_async_reply(world: World) -> int:
+    """1 where the transaction is suspended, else -1."""
+    transaction = check(world)
+    return 1 if transaction is not None and transaction.suspended else -1
+
+
+@model("tm")
+def t_clean(_world: World) -> int:
+    """Remove transactions that are long beyond their end, which only a fault leaves; 1."""
+    return 1
 
 
 @model("tm")

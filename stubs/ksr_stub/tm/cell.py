@@ -104,6 +104,10 @@ class Transaction:
     no_failover: bool = False
     no_internal_reply: bool = False
     no_cancel_reason: bool = False
+    # nobody waits for its replies: t_replicate; without a client at all: t_uac_send
+    local: bool = False
+    generated: bool = False
+    suspended: bool = False
     wait: Timer | None = None
     avps: dict[str, object] = attrs.Factory(dict)
 
@@ -189,7 +193,7 @@ def create(world: World, request: SipMessage) -> Transaction:
     kept.reply_lumps = []
     digest = hashlib.md5(f"{here.count}{request.buf}".encode()).hexdigest()  # noqa: S324
     transaction = Transaction(kept, here.count & 0xFFFF, digest)
-    _take_settings(world, transaction, pending(request))
+    take_settings(world, transaction, pending(request))
     to = sending.reply_address(world, request)
     way = Way(request.socket, request.proto)
     transaction.response = Buffer("", to, way, request.connection)
@@ -199,7 +203,8 @@ def create(world: World, request: SipMessage) -> Transaction:
     return transaction
 
 
-def _take_settings(world: World, transaction: Transaction, note: Pending) -> None:
+def take_settings(world: World, transaction: Transaction, note: Pending) -> None:
+    """Give a transaction its timers and routes: the modparams, or what the route said before."""
     transaction.fr = note.fr or seconds(world, "fr_timer", 30000)
     transaction.fr_inv = note.fr_inv or seconds(world, "fr_inv_timer", 120000)
     transaction.t1 = note.t1 or seconds(world, "retr_timer1", 500)
@@ -224,7 +229,7 @@ def of_request(world: World, request: SipMessage) -> Transaction | None:
     """The transaction that a request retransmits or acknowledges."""
     methods = ("INVITE",) if request.method == "ACK" else (request.method,)
     for transaction in table(world).all:
-        if transaction.request.method not in methods:
+        if transaction.generated or transaction.request.method not in methods:
             continue
         if request.method == "ACK" and transaction.status < 300:
             if transaction.relayed_branch == -2 and _same_dialog(transaction, request):
@@ -238,7 +243,7 @@ def of_request(world: World, request: SipMessage) -> Transaction | None:
 def original(world: World, cancel: SipMessage) -> Transaction | None:
     """The transaction that a CANCEL means."""
     for transaction in table(world).all:
-        if transaction.request.method in ("CANCEL", "ACK"):
+        if transaction.generated or transaction.request.method in ("CANCEL", "ACK"):
             continue
         if _same_branch(transaction.request, cancel):
             return transaction

@@ -15,13 +15,20 @@ E_UNSPEC, E_CFG, E_NO_SOCKET, E_SCRIPT = -1, -6, -7, -10
 E_TOO_MANY, E_SEND, E_BAD_ADDRESS, E_CANCELED = -12, -477, -478, -487
 
 
-def relay(world: World, proxy: tuple[Address, str] | None = None, proto: str = "") -> int:
+def relay(
+    world: World,
+    proxy: tuple[Address, str] | None = None,
+    proto: str = "",
+    *,
+    replicate: bool = False,
+) -> int:
     """What t_relay does in a request route (t_relay_to).
 
     Args:
         world: with the request.
         proxy: where to send it whatever the URI says.
         proto: the protocol to use whatever the URI says.
+        replicate: whether its replies end here.
     Returns:
         1, also for a retransmission; else the error.
     """
@@ -39,11 +46,16 @@ def relay(world: World, proxy: tuple[Address, str] | None = None, proto: str = "
         return 1 if forward_uri(world, "") > 0 else E_BAD_ADDRESS
     transaction = note.transaction
     assert transaction is not None  # noqa: S101
+    transaction.local = transaction.local or replicate
     if transaction.is_invite and transaction.auto_100 and transaction.status < 100:
         text = world.param("tm", "auto_inv_100_reason", "trying -- your call is important to us")
         reply.answer(world, transaction, message, 100, text)
     code, error = fork(world, transaction, message, proxy, proto)
     if code <= 0:
+        if replicate:
+            cell.release(world, transaction)
+            note.done.add("released")
+            return code
         if transaction.no_internal_reply:
             note.error = error
             return -4

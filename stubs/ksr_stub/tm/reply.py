@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ksr_stub import build, nameaddr, script, sending
+from ksr_stub.errors import NotModelled
 from ksr_stub.message import SipMessage
 from ksr_stub.pv import lists
 from ksr_stub.tm import cell, local
@@ -158,6 +159,7 @@ def _silent(world: World, transaction: Transaction, client: Client) -> bool:
     return (
         not world.param("tm", "noisy_ctimer", 1)
         and transaction.is_invite
+        and not transaction.local
         and len(transaction.clients) == 1
         and not transaction.on_failure
         and client.last_received == 0
@@ -269,6 +271,9 @@ def _send_upstream(
     *,
     after: bool = False,
 ) -> None:
+    if transaction.local:
+        _keep(world, transaction, client, reply, code)
+        return
     code, text = _upstream(world, transaction, client, reply, code)
     if not after or not world.param("tm", "reply_relay_mode", 1):
         transaction.response.text = text
@@ -281,6 +286,21 @@ def _send_upstream(
         return
     sending.send(world, text, buffer.to, buffer.way, buffer.connection)
     if code >= 200 and not after:
+        cell.put_on_wait(world, transaction)
+
+
+def _keep(
+    world: World, transaction: Transaction, client: Client, reply: SipMessage | str, code: int
+) -> None:
+    """A reply that ends here: nobody waits for it (local_reply)."""
+    if transaction.is_invite and 200 <= code < 300:
+        raise world.fault(
+            NotModelled("the stub makes no ACK to the 200 of an INVITE that nobody waits for")
+        )
+    if code >= 200 and transaction.status < 200:
+        transaction.status = code
+        transaction.relayed_branch = client.index
+        cell.stop_clients(transaction)
         cell.put_on_wait(world, transaction)
 
 
