@@ -148,6 +148,7 @@ class SipMessage:
     add_local_rport: bool = False
     no_connect: bool = False
     flags: int = 0
+    xflags: int = 0
     bflags: int = 0
     q: int = -1
     instance: str = ""

@@ -17,5 +17,5 @@ def test_what_is_sent_is_what_kamailio_sent(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("tm_own"))
 def test_what_tm_sends_of_its_own_accord_is_what_kamailio_sent(case: dict[str, Any]) -> None:
-    """Serial forking by q and by instance, replication, requests of the route's own."""
+    """Serial forking by q and by instance, replication, own requests, suspended ones."""
     replay(case)

@@ -54,11 +54,12 @@ def _restart(world: World, transaction: Transaction) -> None:
         ringing = transaction.is_invite and 0 < client.last_received < 200
         after = transaction.fr_inv if ringing else transaction.fr
         cell.restart_expiry(
-            world, transaction, client.request, after, _expiry(world, transaction, client)
+            world, transaction, client.request, after, expiry(world, transaction, client)
         )
 
 
-def _expiry(world: World, transaction: Transaction, client: Client) -> Callable[[], None]:
+def expiry(world: World, transaction: Transaction, client: Client) -> Callable[[], None]:
+    """What happens when nobody answers on a branch in time."""
     return lambda: reply.timeout(world, transaction, client)
 
 

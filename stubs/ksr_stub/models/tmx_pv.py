@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-
 from ksr_stub import branches
 from ksr_stub.message import SipMessage
 from ksr_stub.models import tm
+from ksr_stub.models.tmx_suspend import identity
 from ksr_stub.pv import spec
 from ksr_stub.pv.table import one_of, variable
 from ksr_stub.pv.values import NoValue, Value, no_value
@@ -172,7 +171,7 @@ def transaction_value(world: World, inner: str, index: object) -> Value:
     if inner == "reply_type":
         client = _picked(world, transaction) if world.route == FAILURE else None
         return int(client is not None and client.reply == FAKED)
-    return zlib.crc32(transaction.label.encode()) & 0x7FFFFFFF
+    return identity(transaction)[1]
 
 
 def _picked(world: World, transaction: Transaction) -> cell.Client | None:

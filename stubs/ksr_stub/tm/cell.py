@@ -71,6 +71,8 @@ class Client:
     timed_out: bool = False
     replied: bool = False
     first_of_step: bool = False
+    # sent nowhere: its timer ends the waiting of a suspended transaction
+    blind: bool = False
 
 
 @attrs.define(eq=False)
@@ -108,6 +110,7 @@ class Transaction:
     local: bool = False
     generated: bool = False
     suspended: bool = False
+    waiting: Client | None = None
     wait: Timer | None = None
     avps: dict[str, object] = attrs.Factory(dict)
 

@@ -10,12 +10,27 @@ from ksr_stub.world import FAILURE, World
 
 
 def run(
-    world: World, transaction: Transaction, client: Client, name: str, route: str
+    world: World,
+    transaction: Transaction,
+    client: Client,
+    name: str,
+    route: str,
+    *,
+    fresh: bool = False,
 ) -> SipMessage:
-    """Run a failure or branch failure route, and return the request that it saw."""
+    """Run a failure or branch failure route, and return the request that it saw.
+
+    Args:
+        world: the server.
+        transaction: whose request it sees.
+        client: the branch that it is about.
+        name: the callback.
+        route: the kind of route.
+        fresh: whether the R-URI is still to be forked to.
+    """
     request = build.copy(transaction.request)
     request.bflags = client.bflags
-    request.uri_fresh = False
+    request.uri_fresh = fresh
     request.notes["tm"] = note = cell.Pending(
         looked_up=True, transaction=transaction, branch=client.index
     )

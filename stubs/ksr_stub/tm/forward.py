@@ -284,7 +284,8 @@ def _end_to_end(
     open_ones = [
         client
         for client in invite.clients
-        if client.last_received < 200 and not client.cancel.text and not client.cancelled
+        if client.last_received < 200
+        and not (client.cancel.text or client.cancelled or client.blind)
     ]
     if not open_ones:
         if invite.status < 200:

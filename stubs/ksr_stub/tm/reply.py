@@ -242,6 +242,8 @@ def pick(
     """The branch whose reply goes to the client; None where some are still open."""
     best: tuple[int, Client] | None = None
     for client in transaction.clients:
+        if client.blind and client is not current and client.last_received >= 200:
+            continue
         status = code if client is current else client.last_received
         held = reply if client is current else client.reply
         if status < 200:
@@ -368,7 +370,7 @@ def _reason(world: World, cause: int, *, known: bool = True) -> list[str]:
 def cancel_all(world: World, transaction: Transaction, code: int, *, kill: bool = True) -> None:
     """Cancel every branch that has no final reply."""
     for client in transaction.clients:
-        if client.last_received < 200:
+        if client.last_received < 200 and not client.blind:
             cancel_branch(world, transaction, client, _reason(world, code), kill=kill)
 
 
