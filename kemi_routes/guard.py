@@ -64,17 +64,23 @@ def fault(step: str, error: Exception) -> None:
 
     Args:
         step: the step or callback, as `module.function`.
-        error: what it raised; a UnicodeDecodeError means that the request is no UTF-8
-            (RFC 3261 7) and is answered with 400, everything else with 500.
+        error: what it raised; bytes that are no text (RFC 3261 7) are answered with 400,
+            everything else with 500.
     """
     cause = error.__cause__ or error
     KSR.err(f"kemi-routes: {step} failed: {cause!r} Call-ID={_call_id()}\n")
     if KSR.is_ACK() or KSR.siputils.is_reply() > 0 or not KSR.pv.is_null("$T(id_index)"):
         return
-    if isinstance(error, UnicodeDecodeError) or isinstance(cause, UnicodeDecodeError):
+    if is_no_text(cause):
         KSR.sl.sl_send_reply(400, "Bad Request (not UTF-8)")
     else:
         KSR.sl.sl_send_reply(500, "Server Internal Error")
+
+
+def is_no_text(cause: BaseException) -> bool:
+    """Whether an error says that a header has bytes which no header may have: no UTF-8, or a NUL
+    (RFC 3261 25.1), which Python hands to no function of Kamailio."""
+    return isinstance(cause, UnicodeDecodeError) or cause.args == ("embedded null character",)
 
 
 def _refuse_malformed() -> Outcome:
@@ -94,6 +100,6 @@ def _is_scanner() -> bool:
 
 def _call_id() -> str:
     try:
-        return str(KSR.pv.getw("$ci"))
+        return str(KSR.pv.getw("$ci")).replace("\0", "\\0")
     except UnicodeDecodeError:
         return str(KSR.pv.getw("$(ci{s.encode.hexa})"))

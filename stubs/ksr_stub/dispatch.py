@@ -69,31 +69,36 @@ class Function:
     def _refuse(self, world: World, arguments: tuple[object, ...]) -> object | None:
         """What a wrong call gives: an exception, or at HEAD a False. None: the call is right."""
         parameters = self.signature.parameters
-        fault = ""
+        fault: Exception | None = None
         if parameters and len(arguments) != len(parameters):
-            fault = f"takes {len(parameters)} argument(s), {len(arguments)} given"
+            fault = TypeError(f"takes {len(parameters)} argument(s), {len(arguments)} given")
         elif not parameters and arguments and world.strict:
-            fault = f"takes no arguments, {len(arguments)} given"
+            fault = TypeError(f"takes no arguments, {len(arguments)} given")
         else:
             for parameter, argument in zip(parameters, arguments, strict=False):
                 fault = fault or _mismatch(parameter.kind, argument)
-        if not fault:
+        if fault is None:
             return None
         return self._refused(world, fault, arguments)
 
-    def _refused(self, world: World, fault: str, arguments: tuple[object, ...]) -> object | None:
+    def _refused(
+        self, world: World, fault: Exception, arguments: tuple[object, ...]
+    ) -> object | None:
         newer = world.version != "5.6"
         too_many = len(arguments) > len(self.signature.parameters)
         if world.strict:
-            real = "returns False there and goes on" if newer else "raises SystemError there"
+            real = "raises SystemError there"
+            if newer:
+                real = "returns False there" if isinstance(fault, TypeError) else "takes it"
             raise world.fault(
                 WrongArguments(f"{self.signature} {fault}; a real Kamailio {world.version} {real}")
             )
         world.say(-1, f"{self.signature.full_name}: {fault}")
         if newer:
-            return None if too_many else False
+            # since 6.0 only the type matters: a NUL or a large int goes to the function
+            return None if too_many or not isinstance(fault, TypeError) else False
         name = f"{self.signature.namespace}.{self.signature.name}".lstrip(".")
-        raise SystemError(f"{name} returned a result with an exception set") from TypeError(fault)
+        raise SystemError(f"{name} returned a result with an exception set") from fault
 
 
 @frozen
@@ -141,14 +146,16 @@ def raise_poison(world: World) -> None:
         raise SystemError("a KSR function returned a result with an exception set") from cause
 
 
-def _mismatch(kind: str, argument: object) -> str:
+def _mismatch(kind: str, argument: object) -> Exception | None:
     if kind == "STR":
         if not isinstance(argument, str):
-            return f"wants a str, got {argument!r}"
-        return "got a str with a NUL character" if "\0" in argument else ""
+            return TypeError(f"wants a str, got {argument!r}")
+        return ValueError("embedded null character") if "\0" in argument else None
     if not isinstance(argument, int):
-        return f"wants an int, got {argument!r}"
-    return "" if -(2**31) <= argument < 2**31 else f"got {argument}, which is no 32-bit int"
+        return TypeError(f"wants an int, got {argument!r}")
+    if -(2**31) <= argument < 2**31:
+        return None
+    return OverflowError(f"got {argument}, which is no 32-bit int")
 
 
 def _unknown(world: World, namespace: str, name: str) -> NoReturn:

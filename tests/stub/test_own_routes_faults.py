@@ -315,3 +315,16 @@ def test_wrong_settings_stop_the_start(ksr: Ksr) -> None:
     with pytest.raises(ValueError, match="MAX_CONTACTS") as caught:
         start(ksr, MAX_CONTACTS="many", NAT_TEST="9999")
     assert "NAT_TEST" in str(caught.value)
+
+
+@pytest.mark.ksr(mode="faithful")
+@pytest.mark.parametrize("broken", [b"Call-ID: a\0b", b"User-Agent: \xe4"])
+@pytest.mark.parametrize("user", [b"22\xe422", b"22\x0022"])
+def test_bytes_that_are_no_text_are_answered_with_400(
+    server: Ksr, user: bytes, broken: bytes
+) -> None:
+    """Also where the log line about it has to name a Call-ID with a NUL."""
+    data = invite("sip:2222@example.test", sender=STRANGER, headers={"Call-ID": "plain"})
+    data = data.replace(b"sip:2222@", b"sip:" + user + b"@").replace(b"Call-ID: plain", broken)
+    data = data if b"Call-ID" in broken else data.replace(b"\r\nCSeq", b"\r\nCall-ID: x\r\nCSeq")
+    assert server.receive(data).reply.status == 400
