@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from typing import NoReturn
 
 from attrs import frozen
@@ -117,13 +118,11 @@ def function(namespace: str, name: str) -> Function:
     Raises:
         UnknownFunction: strict mode; AttributeError as the real one otherwise.
     """
-    load_models()
     world = current()
-    known = signatures.load(world.version)
-    signature = known.get((namespace, name))
-    if signature is None:
+    found = _function(world.version, namespace, name)
+    if found is None:
         _unknown(world, namespace, name)
-    return Function(signature)
+    return found
 
 
 def attribute(name: str) -> object:
@@ -131,12 +130,21 @@ def attribute(name: str) -> object:
     if name.startswith("__"):
         raise AttributeError(name)
     world = current()
-    known = signatures.load(world.version)
-    if ("", name) in known:
-        return function("", name)
-    if any(namespace == name for namespace, _ in known):
-        return Namespace(name)
-    return _unknown(world, "", name)
+    if name in signatures.namespaces(world.version):
+        return _namespace(name)
+    return function("", name)
+
+
+@functools.cache
+def _function(version: str, namespace: str, name: str) -> Function | None:
+    load_models()
+    signature = signatures.load(version).get((namespace, name))
+    return None if signature is None else Function(signature)
+
+
+@functools.cache
+def _namespace(name: str) -> Namespace:
+    return Namespace(name)
 
 
 def raise_poison(world: World) -> None:

@@ -82,10 +82,11 @@ class Header:
     start: int
     end: int
     body_start: int
+    # the long name in lower case
+    key: str = attrs.field(init=False, repr=False, eq=False)
 
-    @property
-    def key(self) -> str:
-        """The long name in lower case."""
+    @key.default
+    def _key(self) -> str:
         return header_key(self.name)
 
 
@@ -178,7 +179,11 @@ class SipMessage:
 
     def first(self, key: str) -> Header | None:
         """The first header field of that name."""
-        return next(self.all(key), None)
+        wanted = key.lower()
+        for header in self.headers:
+            if header.key == wanted:
+                return header
+        return None
 
     def get(self, key: str) -> str:
         """The body of the first header field of that name, '' without one."""

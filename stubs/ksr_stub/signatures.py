@@ -6,7 +6,7 @@ import functools
 import json
 from importlib import resources
 
-from attrs import frozen
+from attrs import field, frozen
 
 VERSIONS = ("5.6", "6.0", "6.1")
 
@@ -52,15 +52,17 @@ class Signature:
     name: str
     returns: str
     parameters: tuple[Parameter, ...]
+    # as it is called: `KSR.module.function`
+    full_name: str = field(init=False, repr=False, eq=False)
+    # whether it returns a return code, which is no truth value
+    gives_code: bool = field(init=False, repr=False, eq=False)
 
-    @property
-    def full_name(self) -> str:
-        """As it is called: `KSR.module.function`."""
+    @full_name.default
+    def _full_name(self) -> str:
         return ".".join(part for part in ("KSR", self.namespace, self.name) if part)
 
-    @property
-    def gives_code(self) -> bool:
-        """Whether it returns a return code, which is no truth value."""
+    @gives_code.default
+    def _gives_code(self) -> bool:
         return self.returns == "INT" and (self.namespace, self.name) not in NUMBERS
 
     def __str__(self) -> str:
@@ -85,3 +87,9 @@ def load(version: str) -> dict[tuple[str, str], Signature]:
         for namespace, functions in json.loads(text)["functions"].items()
         for name, (returns, parameters) in functions.items()
     }
+
+
+@functools.cache
+def namespaces(version: str) -> frozenset[str]:
+    """All namespaces of a Kamailio version; '' is KSR itself."""
+    return frozenset(namespace for namespace, _ in load(version))

@@ -103,7 +103,7 @@ def _send(world: World, made: _Made) -> int:
     transaction.request = messages.parse(text.encode("latin-1"))
     client = Client(0, Buffer(text, made.to, made.way), made.ruri)
     transaction.clients.append(client)
-    table.all.append(transaction)
+    table.add(transaction)
     if not cell.transmit(world, client.request):
         table.remove(transaction)
         return -1

@@ -64,11 +64,7 @@ def t_cancel_branches(world: World, which: str) -> int:
 
 
 def _by_call(world: World, callid: str, cseq: str) -> Transaction | None:
-    for transaction in cell.table(world).all:
-        request = transaction.request
-        if request.get("call-id") == callid and request.get("cseq").split()[0] == cseq:
-            return transaction
-    return None
+    return next(iter(cell.table(world).slots.get((callid, cseq), [])), None)
 
 
 @model("tmx")

@@ -80,7 +80,9 @@ def t_continue(world: World, index: int, label: int, name: str) -> int:
     Returns:
         1, also where it waits no longer; -1 where there is no such transaction, or it never waited.
     """
-    found = next((t for t in cell.table(world).all if identity(t) == (index, label)), None)
+    found = next(
+        (t for t in cell.table(world).labels.values() if identity(t) == (index, label)), None
+    )
     if found is None or not found.suspended or found.waiting is None:
         world.say(0, f"tmx: resuming the processing of transaction [{index}:{label}] failed")
         return -1

@@ -155,16 +155,29 @@ class Pending:
 
 @attrs.define(eq=False)
 class Table:
-    """All transactions. `drop_replies` is the failure_reply_mode of the running failure route."""
+    """All transactions, by what Kamailio's hash is made of: Call-ID and number of CSeq.
 
-    all: list[Transaction] = attrs.Factory(list)
+    `drop_replies` is the failure_reply_mode of the running failure route.
+    """
+
+    slots: dict[tuple[str, str], list[Transaction]] = attrs.Factory(dict)
+    labels: dict[str, Transaction] = attrs.Factory(dict)
     count: int = 0
     drop_replies: int = 0
 
+    def add(self, transaction: Transaction) -> None:
+        """Keep a new transaction."""
+        self.slots.setdefault(_slot(transaction.request), []).append(transaction)
+        self.labels[transaction.label] = transaction
+
     def remove(self, transaction: Transaction) -> None:
         """Forget a transaction."""
-        if transaction in self.all:
-            self.all.remove(transaction)
+        if self.labels.pop(transaction.label, None) is not None:
+            self.slots[_slot(transaction.request)].remove(transaction)
+
+    def beside(self, message: SipMessage) -> list[Transaction]:
+        """The transactions that a message is compared with."""
+        return self.slots.get(_slot(message), [])
 
 
 def table(world: World) -> Table:
@@ -200,7 +213,7 @@ def create(world: World, request: SipMessage) -> Transaction:
     to = sending.reply_address(world, request)
     way = Way(request.socket, request.proto)
     transaction.response = Buffer("", to, way, request.connection)
-    here.all.append(transaction)
+    here.add(transaction)
     note = pending(request)
     note.looked_up, note.transaction = True, transaction
     return transaction
@@ -231,7 +244,7 @@ def take_settings(world: World, transaction: Transaction, note: Pending) -> None
 def of_request(world: World, request: SipMessage) -> Transaction | None:
     """The transaction that a request retransmits or acknowledges."""
     methods = ("INVITE",) if request.method == "ACK" else (request.method,)
-    for transaction in table(world).all:
+    for transaction in table(world).beside(request):
         if transaction.generated or transaction.request.method not in methods:
             continue
         if request.method == "ACK" and transaction.status < 300:
@@ -245,7 +258,7 @@ def of_request(world: World, request: SipMessage) -> Transaction | None:
 
 def original(world: World, cancel: SipMessage) -> Transaction | None:
     """The transaction that a CANCEL means."""
-    for transaction in table(world).all:
+    for transaction in table(world).beside(cancel):
         if transaction.generated or transaction.request.method in ("CANCEL", "ACK"):
             continue
         if _same_branch(transaction.request, cancel):
@@ -256,21 +269,21 @@ def original(world: World, cancel: SipMessage) -> Transaction | None:
 def of_reply(world: World, reply: SipMessage) -> tuple[Transaction, Client] | None:
     """The transaction and branch that a reply belongs to."""
     branch = via.all_of(reply)[0].branch
+    transaction = table(world).labels.get(branch.partition(".")[2].partition(".")[0])
+    if transaction is None:
+        return None
     method = reply.get("cseq").rpartition(" ")[2].strip()
-    for transaction in table(world).all:
-        if method != transaction.request.method and not (
-            method == "CANCEL" and transaction.is_invite
-        ):
-            continue
-        for client in transaction.clients:
-            if branch == transaction.branch(client.index):
-                return transaction, client
+    if method != transaction.request.method and not (method == "CANCEL" and transaction.is_invite):
+        return None
+    for client in transaction.clients:
+        if branch == transaction.branch(client.index):
+            return transaction, client
     return None
 
 
 def _same_branch(kept: SipMessage, request: SipMessage) -> bool:
     mine, other = build.top_via(kept), build.top_via(request)
-    if mine is None or other is None or _slot(kept) != _slot(request):
+    if mine is None or other is None:
         return False
     if not other.branch.startswith(build.MAGIC):
         return _same_quadruple(kept, request)
@@ -280,7 +293,7 @@ def _same_branch(kept: SipMessage, request: SipMessage) -> bool:
 
 
 def _slot(message: SipMessage) -> tuple[str, str]:
-    """What Kamailio's hash is made of; messages that differ in it are never compared."""
+    """Messages that differ in this are never compared."""
     return message.get("call-id"), message.get("cseq").split()[0]
 
 
@@ -297,11 +310,8 @@ def _same_quadruple(kept: SipMessage, request: SipMessage) -> bool:
 
 def _same_dialog(transaction: Transaction, ack: SipMessage) -> bool:
     kept = transaction.request
-    return (
-        _slot(kept) == _slot(ack)
-        and _tag(kept, "from") == _tag(ack, "from")
-        and transaction.local_tag == _tag(ack, "to")
-    )
+    same_caller = _tag(kept, "from") == _tag(ack, "from")
+    return same_caller and transaction.local_tag == _tag(ack, "to")
 
 
 def _tag(message: SipMessage, name: str) -> str:
