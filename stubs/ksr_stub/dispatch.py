@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import functools
+from collections.abc import Mapping
 from typing import NoReturn
 
 from attrs import frozen
 
-from ksr_stub import signatures
+from ksr_stub import signatures, watch
 from ksr_stub.codes import ReturnCode
 from ksr_stub.errors import NotModelled, UnknownFunction, WrongArguments
 from ksr_stub.registry import MODELS, load_models
@@ -24,7 +25,15 @@ class Function:
     signature: Signature
 
     def __call__(self, *arguments: object, **keywords: object) -> object:
-        world = current()
+        watch.pause()
+        try:
+            return self._called(current(), arguments, keywords)
+        finally:
+            watch.resume()
+
+    def _called(
+        self, world: World, arguments: tuple[object, ...], keywords: Mapping[str, object]
+    ) -> object:
         if keywords:
             raise TypeError(f"{self.signature.full_name}() takes no keyword arguments")
         refused = self._refuse(world, arguments)
@@ -38,7 +47,7 @@ class Function:
         return result
 
     def _run(self, world: World, arguments: list[object]) -> object:
-        key = (self.signature.namespace, self.signature.name)
+        key = self.signature.key
         if key in world.answers:
             answer = world.answers[key]
             return answer(*arguments) if callable(answer) else answer
@@ -64,7 +73,7 @@ class Function:
         if kind == "INT":
             code = int(raw)  # type: ignore[call-overload]
             strict = world.strict and self.signature.gives_code
-            return ReturnCode(code, self.signature.full_name) if strict else code
+            return _return_code(code, self.signature.full_name) if strict else code
         return to_python(raw) if isinstance(raw, str) else raw
 
     def _refuse(self, world: World, arguments: tuple[object, ...]) -> object | None:
@@ -77,10 +86,10 @@ class Function:
             fault = TypeError(f"takes no arguments, {len(arguments)} given")
         else:
             for parameter, argument in zip(parameters, arguments, strict=False):
-                fault = fault or _mismatch(parameter.kind, argument)
-        if fault is None:
-            return None
-        return self._refused(world, fault, arguments)
+                fault = _mismatch(parameter.kind, argument)
+                if fault is not None:
+                    break
+        return None if fault is None else self._refused(world, fault, arguments)
 
     def _refused(
         self, world: World, fault: Exception, arguments: tuple[object, ...]
@@ -109,7 +118,8 @@ class Namespace:
     name: str
 
     def __getattr__(self, name: str) -> Function:
-        return function(self.name, name)
+        found = _function(current().version, self.name, name)
+        return function(self.name, name) if found is None else found
 
 
 def function(namespace: str, name: str) -> Function:
@@ -129,10 +139,7 @@ def attribute(name: str) -> object:
     """What `KSR.name` is: a namespace, a core function or an error."""
     if name.startswith("__"):
         raise AttributeError(name)
-    world = current()
-    if name in signatures.namespaces(world.version):
-        return _namespace(name)
-    return function("", name)
+    return _namespace(current().version, name) or function("", name)
 
 
 @functools.cache
@@ -142,9 +149,12 @@ def _function(version: str, namespace: str, name: str) -> Function | None:
     return None if signature is None else Function(signature)
 
 
+_return_code = functools.lru_cache(maxsize=4096)(ReturnCode)
+
+
 @functools.cache
-def _namespace(name: str) -> Namespace:
-    return Namespace(name)
+def _namespace(version: str, name: str) -> Namespace | None:
+    return Namespace(name) if name in signatures.namespaces(version) else None
 
 
 def raise_poison(world: World) -> None:

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import attrs
 
-from ksr_stub import loader, script, server, signatures
+from ksr_stub import loader, script, server, signatures, watch
 from ksr_stub.cfg import Config, parse_socket
 from ksr_stub.errors import StubError, UnknownFunction
 from ksr_stub.message import Address, Socket
@@ -270,7 +270,7 @@ class Ksr:
             if self._script is None:
                 act()
             else:
-                with self._script.tracing(result.steps):
+                with watch.watching(result.steps):
                     act()
         except BaseException as error:
             result.error = error

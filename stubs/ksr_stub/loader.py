@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
+from types import ModuleType
 
 import attrs
 import KSR
+
+from ksr_stub import watch
 
 
 class ScriptError(Exception):
@@ -40,22 +40,6 @@ class Script:
         for name, module in self._before.items():
             sys.modules.setdefault(name, module)
         sys.path[:] = self._path
-
-    @contextmanager
-    def tracing(self, steps: list[str]) -> Iterator[None]:
-        """Note the script's functions that are entered, as `module.function`."""
-        former = sys.getprofile()
-        names = self._names
-
-        def note(frame: FrameType, event: str, _argument: object) -> None:
-            if event == "call" and (module := names.get(frame.f_code.co_filename)) is not None:
-                _note(steps, module, frame.f_code)
-
-        sys.setprofile(note)
-        try:
-            yield
-        finally:
-            sys.setprofile(former)
 
 
 def load(script: str | Path | ModuleType) -> Script:
@@ -139,6 +123,7 @@ def _find_own(loaded: Script, changed: dict[str, ModuleType]) -> None:
             loaded.modules[name] = module
             if where := getattr(module, "__file__", None):
                 loaded._names[where] = rest
+    watch.look_at(loaded._names)
 
 
 def _uses_ksr(module: ModuleType) -> bool:
@@ -153,9 +138,3 @@ def _restore(before: dict[str, ModuleType]) -> None:
         if name.partition(".")[0] not in ("ksr_stub", "KSR"):
             del sys.modules[name]
     sys.modules.update(before)
-
-
-def _note(steps: list[str], module: str, code: CodeType) -> None:
-    name = code.co_qualname
-    if "<" not in name:
-        steps.append(f"{module}.{name}" if module else name)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import attrs
+
+_Value = TypeVar("_Value")
 
 _COMPACT = {
     "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length",
@@ -112,17 +115,11 @@ class Lump:
     made: Callable[[SipMessage, Way], str] | None = None
 
 
-def _freshen(message: SipMessage, _: attrs.Attribute[str | None], value: str | None) -> str | None:
-    if value is not None:
-        message.uri_fresh = True
-    return value
-
-
 @attrs.define(eq=False)
 class SipMessage:
     """A received or generated message, with all that the routes changed about it."""
 
-    buf: str
+    _buf: str
     source: Address = Address("127.0.0.1", 5060)
     socket: Socket = Socket("udp", "127.0.0.1", 5060)
     connection: int = 0
@@ -141,8 +138,8 @@ class SipMessage:
     lumps: list[Lump] = attrs.Factory(list)
     reply_lumps: list[str] = attrs.Factory(list)
     reply_body: tuple[str, str] | None = None
-    new_uri: str | None = attrs.field(default=None, on_setattr=_freshen)
-    dst_uri: str | None = attrs.field(default=None, on_setattr=_freshen)
+    _new_uri: str | None = None
+    _dst_uri: str | None = None
     path_vector: str | None = None
     send_socket: Socket | None = None
     force_rport: bool = False
@@ -159,8 +156,39 @@ class SipMessage:
     uri_fresh: bool = True
     # set by set_contact_alias: (what the parsed Contact points to now)
     contact_uri_changed: bool = False
+    # what readers have made of header fields in buf: the same for all copies
+    _read: dict[tuple[object, int], Any] = attrs.Factory(dict)
     # free room for models: parsed state of one module, by its name
     notes: dict[str, object] = attrs.Factory(dict)
+
+    @property
+    def buf(self) -> str:
+        """The text that came."""
+        return self._buf
+
+    @buf.setter
+    def buf(self, text: str) -> None:
+        self._buf, self._read = text, {}
+
+    @property
+    def new_uri(self) -> str | None:
+        """The R-URI that a route has set."""
+        return self._new_uri
+
+    @new_uri.setter
+    def new_uri(self, text: str | None) -> None:
+        self._new_uri = text
+        self.uri_fresh = self.uri_fresh or text is not None
+
+    @property
+    def dst_uri(self) -> str | None:
+        """`$du`: where it goes, whatever the R-URI says."""
+        return self._dst_uri
+
+    @dst_uri.setter
+    def dst_uri(self, text: str | None) -> None:
+        self._dst_uri = text
+        self.uri_fresh = self.uri_fresh or text is not None
 
     @property
     def is_request(self) -> bool:
@@ -189,6 +217,15 @@ class SipMessage:
         """The body of the first header field of that name, '' without one."""
         header = self.first(key)
         return "" if header is None else header.body
+
+    def once(self, reader: Callable[[str, int, int], _Value], header: Header) -> _Value:
+        """What a reader makes of a header field's body in `buf`; it is asked once."""
+        key = (reader, header.body_start)
+        found: _Value | None = self._read.get(key)
+        if found is None:
+            stop = header.body_start + len(header.body)
+            found = self._read[key] = reader(self.buf, header.body_start, stop)
+        return found
 
     def delete(self, offset: int, length: int, tag: str = "") -> None:
         """Leave out bytes of the buffer when the message is sent."""

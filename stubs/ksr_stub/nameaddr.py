@@ -109,7 +109,7 @@ def parse_list(text: str, start: int = 0, stop: int | None = None) -> list[NameA
 
 def in_header(message: SipMessage, header: Header) -> list[NameAddr]:
     """The values of a header field, with offsets into `message.buf`."""
-    return parse_list(message.buf, header.body_start, header.body_start + len(header.body))
+    return message.once(parse_list, header)
 
 
 def all_of(message: SipMessage, key: str) -> list[NameAddr]:
@@ -127,10 +127,13 @@ def of(message: SipMessage, key: str) -> NameAddr | None:
     if header is None:
         return None
     try:
-        end = header.body_start + len(header.body)
-        return parse(message.buf, header.body_start, end, lone=True)
+        return message.once(_parse_lone, header)
     except ParseError:
         return None
+
+
+def _parse_lone(text: str, start: int, stop: int) -> NameAddr:
+    return parse(text, start, stop, lone=True)
 
 
 def _address(text: str, begin: int, end: int, *, lone: bool) -> tuple[str, int, int, bool]:

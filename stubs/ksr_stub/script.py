@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from types import ModuleType
 
+from ksr_stub import watch
 from ksr_stub.errors import MissingCallback, StubError, WrongReturn
 from ksr_stub.world import World
 
@@ -80,6 +81,7 @@ def run(world: World, name: str, *extra: object, with_message: bool = True) -> i
         return None
     arguments = (PythonMessage(world), *extra) if with_message else extra
     try:
+        watch.resume()
         result = handler(*arguments)
     except SystemExit:
         return 0
@@ -93,6 +95,8 @@ def run(world: World, name: str, *extra: object, with_message: bool = True) -> i
             )
             raise
         return None
+    finally:
+        watch.pause()
     if isinstance(result, int):
         return result
     _no_int(world, name, result)

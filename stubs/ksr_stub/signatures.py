@@ -52,10 +52,16 @@ class Signature:
     name: str
     returns: str
     parameters: tuple[Parameter, ...]
+    # its namespace and name
+    key: tuple[str, str] = field(init=False, repr=False, eq=False)
     # as it is called: `KSR.module.function`
     full_name: str = field(init=False, repr=False, eq=False)
     # whether it returns a return code, which is no truth value
     gives_code: bool = field(init=False, repr=False, eq=False)
+
+    @key.default
+    def _key(self) -> tuple[str, str]:
+        return self.namespace, self.name
 
     @full_name.default
     def _full_name(self) -> str:
@@ -63,7 +69,7 @@ class Signature:
 
     @gives_code.default
     def _gives_code(self) -> bool:
-        return self.returns == "INT" and (self.namespace, self.name) not in NUMBERS
+        return self.returns == "INT" and self.key not in NUMBERS
 
     def __str__(self) -> str:
         shown = ", ".join(

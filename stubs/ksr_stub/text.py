@@ -8,7 +8,7 @@ from __future__ import annotations
 
 def from_python(text: str) -> str:
     """The bytes of a Python string as Kamailio gets them."""
-    return text.encode().decode("latin-1")
+    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def to_python(text: str) -> str:
@@ -17,4 +17,4 @@ def to_python(text: str) -> str:
     Raises:
         UnicodeDecodeError: they are no UTF-8; app_python3 raises the same.
     """
-    return text.encode("latin-1").decode()
+    return text if text.isascii() else text.encode("latin-1").decode()

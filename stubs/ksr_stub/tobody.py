@@ -69,7 +69,7 @@ def of(message: SipMessage, key: str) -> ToBody | None:
     header = message.first(key)
     if header is None:
         return None
-    return parse(message.buf, header.body_start, header.body_start + len(header.body))
+    return message.once(parse, header)
 
 
 def _skip(pattern: re.Pattern[str], text: str, at: int, end: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import attrs
@@ -15,7 +16,7 @@ _PARAMETER = re.compile(r';\s*([^=;,<>"\s]+)(?:\s*=\s*("(?:\\.|[^"\\])*"|[^;,>\s
 _NAME_ADDR = re.compile(r'\s*(?:"(?:\\.|[^"\\])*"|[^"<;]*)\s*<[^>]*>')
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Message:
     """A message that came or left, parsed: `message["Contact"]`, `message.status`, ...
 
@@ -27,10 +28,9 @@ class Message:
     to: Address
     proto: str = "udp"
     connection: int = 0
-    _sip: SipMessage = attrs.field(init=False, repr=False)
 
-    @_sip.default
-    def _parse(self) -> SipMessage:
+    @functools.cached_property
+    def _sip(self) -> SipMessage:
         # an HTTP reply is of the same form
         return sip.parse(re.sub(rb"^HTTP/1\.[01] ", b"SIP/2.0 ", self.data))
 
@@ -203,6 +203,8 @@ def _indented(data: bytes) -> str:
 
 
 def _text(raw: str) -> str:
+    if raw.isascii():
+        return raw
     try:
         return raw.encode("latin-1").decode()
     except UnicodeDecodeError:

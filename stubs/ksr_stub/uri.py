@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import attrs
@@ -107,6 +108,7 @@ class _BadUri(Exception):
     """parse_uri gives up."""
 
 
+@functools.lru_cache(maxsize=4096)
 def parse(text: str) -> Uri | None:
     """Take a URI apart.
 

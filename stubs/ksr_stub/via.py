@@ -95,7 +95,7 @@ def parse_all(text: str, start: int = 0, stop: int | None = None) -> list[Via]:
 
 def in_header(message: SipMessage, header: Header) -> list[Via]:
     """The Via values of a header field, with offsets into `message.buf`."""
-    return parse_all(message.buf, header.body_start, header.body_start + len(header.body))
+    return message.once(parse_all, header)
 
 
 def all_of(message: SipMessage) -> list[Via]:

@@ -3,6 +3,10 @@
 import pytest
 from ksr_stub import plugin
 
+# For a pytest inside a test: the stub's plugin is loaded once, be it installed or only in the path,
+# and that of hypothesis does not compile all of hypothesis anew for each of them.
+PLUGIN = ("-p", "no:ksr", "-p", "ksr_stub.plugin", "-p", "no:hypothesispytest")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if not config.pluginmanager.is_registered(plugin):

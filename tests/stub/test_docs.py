@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["pytester"]
+from .conftest import PLUGIN
 
-# whether the stub is installed or only in the path: the plugin is loaded once
-PLUGIN = ("-p", "no:ksr", "-p", "ksr_stub.plugin")
+pytest_plugins = ["pytester"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/testing.md"
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -11,10 +11,9 @@ from ksr_stub.builders import options, register
 from ksr_stub.errors import ReturnCodeAsTruth, UnknownFunction
 from ksr_stub.harness import Ksr
 
-pytest_plugins = ["pytester"]
+from .conftest import PLUGIN
 
-# whether the stub is installed or only in the path: the plugin is loaded once
-PLUGIN = ("-p", "no:ksr", "-p", "ksr_stub.plugin")
+pytest_plugins = ["pytester"]
 
 SCRIPT = """
 import sys
