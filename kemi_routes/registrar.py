@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import KSR
 
-from kemi_routes import settings
+from kemi_routes import connection, settings
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 PROFILE = "phone"
@@ -53,7 +53,8 @@ def register() -> Outcome:
             KSR.sl.sl_send_reply(400, "CSeq Out Of Order")
             return DONE
         _remove_outdated(known, contacts)
-    KSR.registrar.save(settings.active.location_table, 0)
+    if KSR.registrar.save(settings.active.location_table, 0) > 0:
+        connection.keep()
     return DONE
 
 

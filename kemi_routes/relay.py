@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import media, nat, seal
+from kemi_routes import connection, media, nat, seal
 from kemi_routes.outcome import DONE, Outcome
 
 BRANCH_CALLBACK = "ksr_branch_route"
@@ -25,6 +25,7 @@ def pass_on() -> Outcome:
     Replies: 480 for one of our users whose only connection is gone (TCP, TLS, WebSocket); else,
     from tm, 477 or 478 where the next hop can't be sent to or resolved, and 500.
     """
+    connection.keep()
     if not (KSR.is_ACK() or KSR.is_CANCEL()):
         KSR.tm.t_on_reply(REPLY_CALLBACK)
         if KSR.is_INVITE():

@@ -72,8 +72,12 @@ class Link:
         Waits up to timeout seconds (None: for ever); [] when nothing came or the link was closed.
         Raises ConnectionError when the other side closed the connection.
         """
-        readable, _, _ = select.select([self._socket, self._wake_reader], [], [], timeout)
-        if self._socket not in readable or not self.alive:
+        waiting = select.poll()
+        for one in (self._socket, self._wake_reader):
+            waiting.register(one, select.POLLIN)
+        own = self._socket.fileno()
+        ready = [fd for fd, _ in waiting.poll(None if timeout is None else timeout * 1000)]
+        if own not in ready or not self.alive:
             return []
         with self._lock:
             return self._datagram() if self.transport == "udp" else self._stream()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ksr_stub.builders import invite, message, options, register
 from ksr_stub.harness import Ksr
+from ksr_stub.models.tcpops import Lifetimes
 
 from kemi_routes import bans
 
@@ -221,3 +222,20 @@ def test_a_scanner_hears_nothing(server: Ksr, agent: str) -> None:
     scan = data.replace(b"User-Agent: A", b"User-Agent: " + agent.encode("latin-1"))
     assert server.receive(data).reply.status == 200
     assert server.receive(scan).sent == []
+
+
+# Connections
+
+
+def test_a_connection_lives_as_long_as_a_binding_once_it_brought_something(server: Ksr) -> None:
+    """One that brings nothing but requests that are refused gets no more time."""
+    lifetimes = server.world.part(Lifetimes).seconds
+    server.receive(register("1111"), proto="tcp", connection=99)
+    server.receive(options(), proto="tcp", connection=99)
+    assert lifetimes == {}
+    callee = server.phone("2222", "second secret", source=("198.51.100.9", 5060), proto="tcp")
+    assert callee.register().status == 200
+    assert list(lifetimes.values()) == [3650]
+    server.receive(invite("sip:2222@example.test", sender=STRANGER), proto="tcp", connection=98)
+    assert set(lifetimes.values()) == {3650}
+    assert 98 in lifetimes
