@@ -19,6 +19,7 @@ QOP_AUTH = 1
 STALE = 16
 # The htable of accepted REGISTERs; its entries live as long as a phone may repeat one (timer F).
 ACCEPTED = "accepted"
+MAX_LOGGED = 64
 
 
 class Verdict(Enum):
@@ -148,8 +149,10 @@ def _answer(code: int, realm: str, account: str) -> Outcome:
 
 
 def _log(decision: Verdict, code: int) -> None:
+    # a name may hold a NUL, which no KSR function takes, or a line of its own for the log
+    user = ascii(KSR.pv.getw("$au"))[1:-1][:MAX_LOGGED]
     KSR.notice(
-        f"kemi-routes: {KSR.pv.getw('$au')} from {KSR.pv.get('$si')}:{KSR.pv.get('$sp')}"
+        f"kemi-routes: {user} from {KSR.pv.get('$si')}:{KSR.pv.get('$sp')}"
         f" not authenticated ({code}): {decision.value}\n"
     )
 

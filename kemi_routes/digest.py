@@ -13,8 +13,9 @@ import re
 import socket
 
 SCHEME = re.compile(r"digest[\s,]\s*", re.IGNORECASE)
-# Read as module auth reads: no escapes within quotes, and what follows a value is passed over.
-_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",][^\s,]*))[^,]*(?:,\s*|$)')
+# Read as module auth reads, which knows no escapes within quotes.
+_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",][^\s,]*))\s*(?:,\s*|$)')
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _URI = re.compile(
     r"(?P<scheme>sips?):(?P<user>[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]*)(?::(?P<port>\d+))?(?:[;?].*)?",
     re.IGNORECASE | re.DOTALL,
@@ -42,6 +43,8 @@ def read(header: str) -> dict[str, str] | None:
     scheme = SCHEME.match(header)
     if scheme is None:
         return None
+    if _CONTROL.search(header):
+        raise Malformed("Malformed Credentials")
     fields: dict[str, str] = {}
     at = scheme.end()
     while at < len(header):

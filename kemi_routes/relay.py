@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import connection, media, nat, seal
+from kemi_routes import connection, identity, media, nat, seal
 from kemi_routes.outcome import DONE, Outcome
 
 BRANCH_CALLBACK = "ksr_branch_route"
@@ -58,6 +58,7 @@ def branch() -> None:
 
 def reply() -> None:
     """Each reply leads the caller to where the callee can be reached."""
+    identity.discard_claims()
     nat.fix_reply()
     media.reply()
 

@@ -25,6 +25,7 @@ CFG = next(
 )
 INSTALLED = CFG.parent == _HOME
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _T = TypeVar("_T")
 _SOCKET = re.compile(
     r"(?P<proto>udp|tcp|tls):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):(?P<port>\d+)"
@@ -86,6 +87,20 @@ def hosts(value: str) -> tuple[str, ...]:
     return _each(host, value)
 
 
+def networks(value: str) -> tuple[Network, ...]:
+    """IP addresses and networks in CIDR notation, separated by spaces."""
+    return _each(_network, value)
+
+
+def _network(word: str) -> Network:
+    try:
+        return ipaddress.ip_network(word)
+    except ValueError:
+        raise ValueError(
+            f"{word!r} is no address or network such as 192.0.2.1 or 2001:db8::/32"
+        ) from None
+
+
 def sockets(value: str) -> tuple[str, ...]:
     """Sockets `udp|tcp|tls:address:port`, separated by spaces; IPv6 in brackets."""
     return _each(_socket, value)
@@ -103,9 +118,9 @@ def _socket(word: str) -> str:
     return word
 
 
-def _each(parse: Callable[[str], str], value: str) -> tuple[str, ...]:
+def _each(parse: Callable[[str], _T], value: str) -> tuple[_T, ...]:
     """Parse words separated by spaces; the error names all that are wrong."""
-    words: list[str] = []
+    words: list[_T] = []
     faults: list[str] = []
     for word in value.split():
         try:
@@ -191,6 +206,12 @@ class Settings:
         "text",
         "Seals dialogs and digest nonces; servers that stand in for each other share it."
         " Kept in RUN_DIR by the launcher; else random at each start, which ends running calls.",
+    )
+    trusted_peers: tuple[Network, ...] | None = setting(
+        networks,
+        "networks",
+        "Peers that may say who calls: P-Asserted-Identity, Diversion and the like are removed"
+        " from what anybody else sends.",
     )
     nonce_expires: int = setting(
         number(5, 86400),

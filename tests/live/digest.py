@@ -34,4 +34,4 @@ def quoted(value: str, name: str) -> str:
 
 def md5(text: str) -> str:
     """MD5 as SIP's digest authentication writes it."""
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(text.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
