@@ -13,7 +13,7 @@ RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamail
 	python3-setuptools python3-wheel openssl
 TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
 
-.PHONY: help run test unit lint fuzz check reload install deps test-deps venv clean
+.PHONY: help run test unit lint fuzz soak check reload install deps test-deps venv clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ lint: $(VENV)/.test ## ruff, mypy and ksr-lint
 
 fuzz: test-deps $(VENV)/.test ## 1,000,000 broken requests against a real Kamailio (FUZZ_MESSAGES, FUZZ_SEED)
 	FUZZ_MESSAGES=$${FUZZ_MESSAGES:-1000000} $(BIN)/pytest tests/live/test_fuzz.py $(PYTEST)
+
+soak: test-deps $(VENV)/.test ## an hour of calls with reloads and restarts of the database (SOAK_MINUTES)
+	SOAK_MINUTES=$${SOAK_MINUTES:-60} $(BIN)/pytest -s tests/live/test_soak.py $(PYTEST)
 
 check: deps $(BIN)/kemi-routes ## are the settings and the routes in order? starts nothing
 	@mkdir -p "$(RUN_DIR)"

@@ -32,7 +32,9 @@ NO_TEXT = re.compile("UnicodeDecodeError|embedded null character")
 @pytest.fixture
 def server(loopback: Namespace) -> Server:
     require("kamailio", "kamcmd", LAUNCHER)
-    return Server(loopback, settings={"FR_TIMER": "1000", "FR_INV_TIMER": "1000"})
+    return Server(
+        loopback, settings={"FR_TIMER": "1000", "FR_INV_TIMER": "1000", "MAX_RATE": "100000"}
+    )
 
 
 @pytest.fixture
