@@ -6,6 +6,8 @@ received and rport) are lumps on a copy, so that the message itself stays as it 
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from ksr_stub import nameaddr, via
@@ -17,6 +19,7 @@ from ksr_stub.world import World
 SERVER = "Server: kamailio (5.6.3 (x86_64/linux))"
 USER_AGENT = "User-Agent: kamailio (5.6.3 (x86_64/linux))"
 MAGIC = "z9hG4bK"
+_BOUNDARY = re.compile(r";\s*boundary\s*=\s*(?:\"([^\"]*)\"|([^\s;]+))", re.IGNORECASE)
 _RELIABLE = ("tcp", "tls")
 
 
@@ -50,6 +53,7 @@ def build_request(
         local_via: False for what msg_apply_changes makes: no Via of ours, none changed.
     """
     sent = copy(message)
+    _put_boundaries_right(sent)
     _adjust_content_length(sent, way.proto)
     path = (target.path if target else message.path_vector) or ""
     if local_via:
@@ -65,6 +69,27 @@ def build_reply_as_it_is(message: SipMessage, way: Way) -> str:
     sent = copy(message)
     _adjust_content_length(sent, way.proto)
     return sent.applied(way=way)
+
+
+def mark_multipart(message: SipMessage) -> None:
+    """Let the boundaries be put right when the request is sent."""
+    message.notes["multipart"] = True
+
+
+def _put_boundaries_right(sent: SipMessage) -> None:
+    """The boundary behind each part, and the one that ends the body (check_boundaries)."""
+    header = sent.first("content-type")
+    named = None if header is None else _BOUNDARY.search(header.body)
+    if not sent.notes.get("multipart") or named is None:
+        return
+    begin = len(sent.buf) - len(sent.body)
+    mark = f"--{named[1] or named[2]}"
+    parts = re.split(rf"(?:^|(?<=\r\n)){re.escape(mark)}[^\r]*(?:\r\n|$)", sent.applied(begin))
+    if len(parts) < 3:
+        return
+    kept = "".join(f"{mark}\r\n{part}" for part in parts[1:-1])
+    sent.lumps = [lump for lump in sent.lumps if lump.offset < begin]
+    sent.replace(begin, len(sent.body), f"{kept}{mark}--\r\n")
 
 
 def build_forwarded_reply(message: SipMessage, proto: str) -> str:

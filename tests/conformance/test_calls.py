@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from . import calls, list_calls, stubbed, texts
+from . import body_calls, calls, list_calls, stubbed, texts
 from .differences import KNOWN_DIFFERENCES
 from .real import Answer, RealKamailio
 
-_GROUPS = 10
+_GROUPS = 12
 _TAG = re.compile(r"(To:[^\r\n]*;tag=)[0-9a-f.\-]+")
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
@@ -118,6 +118,18 @@ def test_iterators_walk_as_on_the_real_one(message: str, made: list[list[Any]]) 
 @_examples()
 @given(texts.messages(_PORT), list_calls.list_calls())
 def test_lists_of_values_hold_what_the_real_ones_hold(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
+
+
+@_examples()
+@given(body_calls.bodies(_PORT), body_calls.part_calls())
+def test_parts_of_a_body_change_as_on_the_real_one(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
+
+
+@_examples()
+@given(texts.messages(_PORT), body_calls.contact_calls())
+def test_contacts_hide_an_address_as_on_the_real_one(message: str, made: list[list[Any]]) -> None:
     _compare(message, made)
 
 

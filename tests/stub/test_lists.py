@@ -1,4 +1,4 @@
-"""What Kamailio 5.6.3 answered, and the stub: values of headers, iterators, `$xavp` as a whole."""
+"""What Kamailio 5.6.3 answered, and the stub: lists and parts of all kinds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import pytest
 from tests.stub.recorded_calls import Case, cases, check
 
 
-@pytest.mark.parametrize("case", cases("lists"))
+@pytest.mark.parametrize("case", cases("lists") + cases("bodies"))
 def test_it_answers_as_the_real_one_did(case: Case) -> None:
     check(case)

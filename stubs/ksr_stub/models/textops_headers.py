@@ -180,17 +180,28 @@ def set_reply_body(world: World, body: str, kind: str) -> int:
     return 1
 
 
+def is_multipart(header: Header) -> bool:
+    """Whether a Content-Type is multipart/mixed."""
+    return _mime(header.body) == ("multipart", "mixed")
+
+
+def boundary_of(header: Header) -> str | None:
+    """What stands between the parts that a Content-Type tells of, with its `--`."""
+    found = re.search(r";\s*boundary\s*=\s*(?:\"([^\"]*)\"|([^\s;]+))", header.body, re.I)
+    return None if found is None else f"--{found[1] or found[2]}"
+
+
 @model("textops")
 def filter_body(world: World, kind: str) -> int:
     """Leave only the part of this type of a multipart/mixed body; -1 where there is none."""
     header, body = world.msg.first("content-type"), world.msg.body
-    if header is None or not body or _mime(header.body) != ("multipart", "mixed"):
+    if header is None or not body or not is_multipart(header):
         world.say(0, "textops: body not multipart")
         return -1
-    boundary = re.search(r";\s*boundary\s*=\s*(?:\"([^\"]*)\"|([^\s;]+))", header.body, re.I)
+    boundary = boundary_of(header)
     if boundary is None:
         return -1
-    mark = re.escape("--" + (boundary[1] or boundary[2]))
+    mark = re.escape(boundary)
     wanted = re.escape(kind)
     part = re.search(
         rf"^(?:Content-Type|c)[ \t]*:[ \t]*{wanted}\r\n[\r\n]*", body, re.IGNORECASE | re.MULTILINE
