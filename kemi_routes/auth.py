@@ -81,11 +81,6 @@ def withhold_credentials() -> None:
         KSR.textops.remove_hf_match("Proxy-Authorization", "in", realm)
 
 
-def database_answers() -> bool:
-    """Ask the database something that it always knows."""
-    return bool(KSR.sqlops.sql_query("database", "SELECT 1", "answer") >= 0)
-
-
 def unavailable() -> Outcome:
     """Answer 503 with Retry-After (RFC 3261 21.5.4)."""
     KSR.hdr.append_to_reply(f"Retry-After: {settings.active.retry_after}\r\n")
@@ -106,7 +101,7 @@ def _check_credentials() -> Outcome:
     account = f"{given.get('username', '')}@{realm}".lower() if given else ""
     if account and bans.refuse_guesses(account) is DONE:
         return DONE
-    code = Code.NO_CREDENTIALS if given is None else _check_password(realm, given["nonce"])
+    code = Code.NO_CREDENTIALS if given is None else _check_password(realm, given)
     if code > 0:
         _remember_register()
         return CONTINUE
@@ -125,12 +120,14 @@ def _given(realm: str) -> dict[str, str] | None:
     return None
 
 
-def _check_password(realm: str, nonce: str) -> int:
+def _check_password(realm: str, given: dict[str, str]) -> int:
     secret = settings.active.server_secret
     # without a secret no nonce is used twice, and module auth looks at what it is bound to
-    if secret and not digest.is_bound(nonce, KSR.pv.gete("$ci"), KSR.pv.gete("$si"), secret):
+    if secret and not digest.is_bound(
+        given["nonce"], KSR.pv.gete("$ci"), KSR.pv.gete("$si"), secret
+    ):
         return Code.STALE_NONCE
-    return ha1.check(realm)
+    return ha1.check(realm, given["username"])
 
 
 def _answer(code: int, realm: str, account: str) -> Outcome:

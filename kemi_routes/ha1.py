@@ -48,17 +48,18 @@ class Code(IntEnum):
     NO_DATABASE = -100
 
 
-def check(realm: str) -> int:
+def check(realm: str, username: str) -> int:
     """Check the credentials of a request, with the database where memory can't tell.
 
     Args:
         realm: the domain in From, in lower case.
+        username: of the credentials for this realm, as the phone gave it.
     Returns:
         1 or a negative return code of `auth_check`; `NO_DATABASE` where only the database knows
         and does not answer. Its ERROR may also mean that.
     """
     trust = _trust()
-    column, key = _kept_as(realm) if trust else ("", "")
+    column, key = _kept_as(realm, username) if trust else ("", "")
     if not column:
         return _ask_database(realm)
     kept = str(KSR.htable.sht_gete(column, key))
@@ -131,22 +132,18 @@ def _trust() -> str:
     return str(KSR.htable.sht_gete("revocation", "trust"))
 
 
-def _kept_as(realm: str) -> tuple[str, str]:
+def _kept_as(realm: str, username: str) -> tuple[str, str]:
     """Table and key for the plain case, that a phone speaks for its own address; else ''.
 
-    What is compared later is the HA1 of the user in From: nobody but he can answer with it,
-    whatever else the headers say.
+    What is compared later is the HA1 of the user in From: nobody but he can answer with it.
     """
-    if str(KSR.pv.get("$ar")).lower() != realm:
-        return "", ""
     user = KSR.pv.gete("$fU")
     if KSR.is_REGISTER() and (KSR.pv.get("$tU"), KSR.pv.get("$td")) != (user, KSR.pv.get("$fd")):
         return "", ""
     key = f"{user}@{realm}"
-    given = KSR.pv.get("$aU")
-    if given == user:
+    if username == user:
         return "ha1", key
-    return ("ha1b", key) if given == key else ("", "")
+    return ("ha1b", key) if username == key else ("", "")
 
 
 def _compare(realm: str, ha1: str) -> int:

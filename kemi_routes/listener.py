@@ -8,7 +8,6 @@ or ends, the workers ask the database again.
 from __future__ import annotations
 
 import secrets
-import time
 
 import attrs
 import KSR
@@ -67,8 +66,8 @@ class Listener:
 
     def _outage(self, reason: str) -> None:
         limit = settings.active.credentials_outage
-        left = ha1.begin_outage(int(time.monotonic())) + limit - int(time.monotonic())
-        if left > 0:
+        now = KSR.pv.getvn("$TS", 0)
+        if now - ha1.begin_outage(now) < limit:
             ha1.trust(0, self.generation, OUTAGE_SEEN)
             self._say(f"{reason}; known subscribers are served for {limit} s without it")
         else:

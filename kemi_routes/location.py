@@ -14,6 +14,7 @@ NOT_FOUND = -1
 METHOD_NOT_ALLOWED = -2
 # auth_db.is_subscriber: match the domain too (1), load no columns (2).
 WITH_DOMAIN_ONLY_ASK = 3
+NO_SUBSCRIBER = -2
 
 PROFILE = "called"
 # usrloc keeps the Allow of a binding as these bits, the first one is 1.
@@ -67,11 +68,12 @@ def _answer_not_allowed() -> Outcome:
 
 def _answer_offline() -> Outcome:
     uri = f"sip:{KSR.pv.gete('$rU')}@{KSR.pv.gete('$rd')}"
-    if KSR.auth_db.is_subscriber(uri, settings.active.subscriber_table, WITH_DOMAIN_ONLY_ASK) > 0:
+    code = KSR.auth_db.is_subscriber(uri, settings.active.subscriber_table, WITH_DOMAIN_ONLY_ASK)
+    if code > 0:
         return _answer(480, "Temporarily Unavailable")
-    if not auth.database_answers():
-        return auth.unavailable()
-    return _answer(404, "Not Found")
+    if code == NO_SUBSCRIBER:
+        return _answer(404, "Not Found")
+    return auth.unavailable()
 
 
 def _answer(code: int, reason: str) -> Outcome:

@@ -9,7 +9,7 @@ from kemi_routes.subscribers.dburl import PostgresURL, parse_dburl
 from kemi_routes.subscribers.errors import DatabaseBusy
 from kemi_routes.subscribers.schema import announces
 
-PATIENCE = 0.5  # seconds for a locked SQLite file
+PATIENCE = 0.2  # seconds for a locked SQLite file
 
 
 class Unanswered(Exception):

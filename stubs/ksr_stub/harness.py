@@ -14,6 +14,7 @@ from ksr_stub import loader, script, server, signatures, watch
 from ksr_stub.cfg import Config, parse_socket
 from ksr_stub.errors import StubError, UnknownFunction
 from ksr_stub.message import Address, Socket
+from ksr_stub.models import rtimer
 from ksr_stub.models.auth_db import Subscribers
 from ksr_stub.models.rtpengine import RtpEngine
 from ksr_stub.models.sqlops import Sql
@@ -165,6 +166,18 @@ class Ksr:
             lambda: server.receive(self.world, data, address, proto, socket, connection),
             data,
             source,
+        )
+
+    def run_timer(self, name: str) -> Result:
+        """Let a timer of module rtimer run once; time alone does not.
+
+        Args:
+            name: as in `modparam("rtimer", "timer", "name=...")`.
+        Raises:
+            ValueError: there is none of this name.
+        """
+        return self._watched(
+            lambda: rtimer.run(self.world, name), f"(timer {name})".encode(), ("timer", 0)
         )
 
     def phone(

@@ -8,19 +8,13 @@ from typing import ClassVar
 
 import attrs
 
-from ksr_stub import message, script
+from ksr_stub import events
 from ksr_stub.hashing import core_hash
-from ksr_stub.message import Address, Socket
-from ksr_stub.world import EVENT, World
+from ksr_stub.world import World
 
 ITERATORS = 4
 ITERATOR_NAME = 31
 _UPPER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-_FAKED = (
-    b"OPTIONS sip:you@kamailio.org SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1\r\n"
-    b"From: <sip:you@kamailio.org>;tag=123\r\nTo: <sip:you@kamailio.org>\r\nCall-ID: 123\r\n"
-    b"CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-)
 
 
 @attrs.define(eq=False)
@@ -185,17 +179,10 @@ class Tables:
 
     def _tell(self, table: Table, cell: Cell) -> None:
         callback = self.world.param("htable", "event_callback", "")
-        if not callback or self.world.script is None:
-            return
-        world = self.world
-        saved = world.message, world.route
-        local = Socket("udp", "127.0.0.1", 5060)
-        world.message = message.parse(_FAKED, Address("127.0.0.1", 5060), local)
-        world.route, self.expired = EVENT, cell
+        self.expired = cell
         try:
-            script.run(world, callback, f"htable:expired:{table.name}")
+            events.run(self.world, callback, f"htable:expired:{table.name}")
         finally:
-            world.message, world.route = saved
             self.expired = None
 
 

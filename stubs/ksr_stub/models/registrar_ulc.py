@@ -6,14 +6,13 @@ from typing import Any
 
 import attrs
 
-from ksr_stub import message, pv, registering, script
-from ksr_stub.message import Address
+from ksr_stub import events, pv, registering
 from ksr_stub.models.registrar import has_table
 from ksr_stub.models.usrloc import ON_EXPIRED, Binding, Usrloc
 from ksr_stub.pv.values import Value
 from ksr_stub.registering import Refused, signed
 from ksr_stub.registry import model
-from ksr_stub.world import EVENT, World
+from ksr_stub.world import World
 
 _EXPIRED = "exp"
 _ATTRIBUTES = {
@@ -23,11 +22,6 @@ _ATTRIBUTES = {
     "regid": "reg_id",
 }  # fmt: skip
 _OTHERS = ("aor", "domain", "aorhash", "socket", "count", "instance", "conid", "server_id")
-_FAKED = (
-    b"OPTIONS sip:you@kamailio.org SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1\r\n"
-    b"From: <sip:you@kamailio.org>;tag=123\r\nTo: <sip:you@kamailio.org>\r\nCall-ID: 123\r\n"
-    b"CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-)
 
 
 @attrs.define(eq=False)
@@ -82,13 +76,7 @@ def expired(world: World, binding: Binding) -> None:
         return
     copy = Profile(binding.table, binding.aor, [attrs.evolve(binding)])
     world.part(Profiles).found[_EXPIRED] = copy
-    saved = world.message, world.route
-    world.message = message.parse(_FAKED, Address("127.0.0.1", 5060), world.sockets[0])
-    world.route = EVENT
-    try:
-        script.run(world, callback, "usrloc:contact-expired")
-    finally:
-        world.message, world.route = saved
+    events.run(world, callback, "usrloc:contact-expired", world.sockets[0])
 
 
 def _attribute(text: str) -> tuple[str, str]:
