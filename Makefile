@@ -13,7 +13,7 @@ RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamail
 	python3-setuptools python3-wheel openssl
 TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
 
-.PHONY: help run test unit lint fuzz soak check reload install deps test-deps venv clean
+.PHONY: help run test bench unit lint fuzz soak check reload install deps test-deps venv clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: test-deps $(VENV)/.test ## everything this machine can run: lint, types, u
 
 unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub; no Kamailio, no network
 	$(BIN)/pytest tests/unit tests/stub $(PYTEST)
+
+bench: test-deps $(VENV)/.test ## what routing costs beside native configurations: docs/performance.md (BENCH="--only call")
+	$(BIN)/python -m bench $(BENCH)
 
 lint: $(VENV)/.test ## ruff, mypy and ksr-lint
 	$(BIN)/ruff check .

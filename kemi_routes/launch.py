@@ -159,6 +159,15 @@ def listen_options(active: Settings) -> list[str]:
     return options
 
 
+def memory_options(active: Settings) -> list[str]:
+    """Kamailio's options for its memory, which can't stand in kamailio.cfg.
+
+    tlsf takes the same short time for each piece, however many there are; the default, qm, is made
+    to find faults, and searches and checks its lists.
+    """
+    return ["-x", "tlsf", "-m", str(active.shm_memory), "-M", str(active.pkg_memory)]
+
+
 def make_certificate(active: Settings) -> None:
     """Make a self-signed certificate where LISTEN has `tls:` and none is given."""
     if Path(active.tls_cert or "").exists() or Path(active.tls_cert or "").parent != Path(
@@ -245,7 +254,8 @@ class Supervisor:
         self._run_dir = Path(active.run_dir)
         self._environ = environ
         self._command = ["kamailio", "-DD", "-E", "-f", str(cfg), "-Y", active.run_dir]
-        self._command += ["-P", f"{active.run_dir}/kamailio.pid", *listen_options(active)]
+        self._command += ["-P", f"{active.run_dir}/kamailio.pid", *memory_options(active)]
+        self._command += listen_options(active)
         self._process: subprocess.Popen[bytes] | None = None
         self._ending = False
 

@@ -266,6 +266,12 @@ class Settings:
     children: int = setting(
         number(1, 256), "processes", "SIP workers of each UDP socket, and of TCP."
     )
+    shm_memory: int = setting(
+        number(16, 1048576),
+        "MB",
+        "Shared memory for bindings, transactions and credentials. It takes nothing until used.",
+    )
+    pkg_memory: int = setting(number(4, 1024), "MB", "Memory of each process for itself.")
     log_level: int = setting(
         number(-3, 3), "level", "Kamailio's `debug`: 0 warnings, 1 notices, 2 info, 3 debug."
     )

@@ -27,12 +27,15 @@ def binaries() -> Path | None:
 class PostgresServer:
     """One server in a directory of its own, with password authentication (SCRAM).
 
+    options    of the server's own, such as "-c autovacuum=off"
+
     Used as a context manager it is running inside and gone after. It keeps its port and its data
     over stop() and start().
     """
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", options: str = "") -> None:
         self.host = host
+        self._options = options
         self.password = secrets.token_urlsafe(12)
         self._super_password = secrets.token_urlsafe(12)
         self._databases = 0
@@ -70,7 +73,8 @@ class PostgresServer:
         """Start and wait until it answers."""
         options = (
             f"-p {self.port} -c listen_addresses={self.host} "
-            f"-c unix_socket_directories={self._directory} -c fsync=off -c shared_buffers=16MB"
+            f"-c unix_socket_directories={self._directory} -c fsync=off -c shared_buffers=16MB "
+            f"{self._options}"
         )
         self._pg_ctl("start", "-l", str(self.log), "-o", options)
 

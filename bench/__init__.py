@@ -1,0 +1,1 @@
+"""`make bench`: what routing in Python costs, beside native configurations, in one run."""

@@ -1,0 +1,52 @@
+"""`make bench` works, at a size that says nothing about speed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from .network import environment
+from .server import ROOT
+
+PYTHON = str(ROOT / ".venv/bin/python")
+OURS = ("ours-cold", "ours-warm")
+NATIVE = ("article", "article-setup", "stock", "stock-kemi")
+
+
+@pytest.mark.needs("kamailio", "kamcmd", "sipp")
+def test_a_run_measures_every_load_on_every_configuration(tmp_path: Path) -> None:
+    """Each has its samples in the JSON file, and the page has a table and well-formed charts."""
+    page, results = tmp_path / "performance.md", tmp_path / "results.json"
+    page.write_text(
+        "before\n<!-- results: written by `make bench` -->outdated<!-- end of results -->after"
+    )
+    words = ("-m", "bench", "--size", "smoke", "--results", str(results), "--page", str(page))
+    done = subprocess.run(
+        [PYTHON, *words], cwd=ROOT, env=environment(None), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    measured = json.loads(results.read_text())["measured"]
+    for load in ("start", "register", "refuse", "latency"):
+        assert set(measured[f"{load}-200"]) == {*NATIVE, *OURS, "floor"}
+    for load in ("refresh", "write"):
+        assert set(measured[f"{load}-200"]) == {*NATIVE, *OURS}
+    assert set(measured["call-200"]) == {"stock", "stock-kemi", *OURS}
+    assert all(sample["kamailio"] > 0 for sample in measured["register-200"]["ours-warm"])
+
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after")
+    assert "outdated" not in text
+    assert len(re.findall(r"^\| .* kemi-routes, warm \|", text, re.MULTILINE)) == 1
+    charts = sorted(tmp_path.glob("*.svg"))
+    assert [chart.name.partition(".")[0].partition("-")[2] for chart in charts] == [
+        *("call", "rate", "register")
+    ]
+    for chart in charts:
+        assert len(ElementTree.fromstring(chart.read_text())) > 5  # noqa: S314 - our own
