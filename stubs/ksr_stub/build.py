@@ -165,12 +165,14 @@ def via_header(world: World, message: SipMessage | None, way: Way, branch: str) 
     line = f"Via: SIP/2.0/{way.proto.upper()} {host}"
     line += f":{port}" if shown else ""
     line += f";branch={branch}" if branch else ""
+    server = world.param("core", "server_id", 0)
+    marked = f";srvid={server}" if message is not None and message.notes.get("srvid") else ""
     if message is not None and message.proto in _RELIABLE:
         line += f";i={_reverse_hex(message.connection)}"
     local = message is not None and message.add_local_rport
     if local or world.param("core", "local_rport", 0):
         line += ";rport"
-    return line + "\r\n"
+    return line + (marked if server else "") + "\r\n"
 
 
 def _reverse_hex(number: int) -> str:

@@ -51,6 +51,8 @@ class Socket:
     port: int
     advertised_host: str = ""
     advertised_port: int = 0
+    # as in `listen=udp:192.0.2.1:5060 name "s1"`
+    name: str = ""
 
     @property
     def shown_host(self) -> str:

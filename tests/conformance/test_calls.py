@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from . import body_calls, calls, list_calls, stubbed, texts
+from . import body_calls, calls, list_calls, socket_calls, stubbed, texts
 from .differences import KNOWN_DIFFERENCES
 from .real import Answer, RealKamailio
 
-_GROUPS = 12
+_GROUPS = 13
 _TAG = re.compile(r"(To:[^\r\n]*;tag=)[0-9a-f.\-]+")
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
@@ -130,6 +130,12 @@ def test_parts_of_a_body_change_as_on_the_real_one(message: str, made: list[list
 @_examples()
 @given(texts.messages(_PORT), body_calls.contact_calls())
 def test_contacts_hide_an_address_as_on_the_real_one(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
+
+
+@_examples()
+@given(texts.messages(_PORT), socket_calls.socket_calls())
+def test_sockets_and_flags_are_those_of_the_real_one(message: str, made: list[list[Any]]) -> None:
     _compare(message, made)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ksr_stub import pv
+from ksr_stub import contacts, pv
+from ksr_stub.message import ParseError
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -38,6 +39,71 @@ for _name, _variable in _THREE.items():
     model("kx", f"getw_{_name}")(_getter(_variable, "<null>"))
 for _name, _variable in _ONE.items():
     model("kx", f"get_{_name}")(_getter(_variable, None))
+
+
+@model("kx")
+def get_nhuri(world: World) -> str | None:
+    """Where the request goes next: `$du`, else the R-URI."""
+    return world.msg.dst_uri or _getter("$ru", None)(world)  # type: ignore[return-value]
+
+
+def _contact(null: str | None) -> Callable[[World], str | None]:
+    def get(world: World) -> str | None:
+        """The URI of the first Contact."""
+        try:
+            every = contacts.all_of(world.msg)
+        except ParseError:
+            return null
+        header = world.msg.first("contact")
+        first = [one for one in every if one.header is header]
+        return world.msg.buf[first[0].start : first[0].end] if first else null
+
+    return get
+
+
+for _prefix, _null in (("get", None), ("gete", ""), ("getw", "<null>")):
+    model("kx", f"{_prefix}_cturi")(_contact(_null))
+
+
+@model("kx")
+def get_send_sock(world: World) -> str | None:
+    """The socket that was forced, None without one."""
+    forced = world.msg.send_socket
+    return None if forced is None else str(forced)
+
+
+@model("kx")
+def get_send_sock_name(world: World) -> str | None:
+    """The name of the socket that was forced, None without."""
+    forced = world.msg.send_socket
+    return None if forced is None else forced.name or None
+
+
+@model("kx")
+def get_send_sock_port(world: World) -> int:
+    """The port of the socket that was forced, 0 without one."""
+    forced = world.msg.send_socket
+    return 0 if forced is None else forced.port
+
+
+@model("kx")
+def get_rcv_sock_name(world: World) -> str | None:
+    """The name of the socket that the message came to, None without."""
+    return world.msg.socket.name or None
+
+
+@model("kx")
+def get_rcvaddr_sock(world: World) -> str:
+    """The socket that the message came to."""
+    return str(world.msg.socket)
+
+
+@model("kx")
+def get_srcaddr_sock(world: World) -> str:
+    """Where the message came from, as `proto:host:port`."""
+    source = world.msg.source
+    host = f"[{source.host}]" if ":" in source.host else source.host
+    return f"{world.msg.proto}:{host}:{source.port}"
 
 
 @model("kx")
