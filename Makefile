@@ -13,7 +13,9 @@ RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamail
 	python3-setuptools python3-wheel openssl
 TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
 
-.PHONY: help run test bench unit lint fuzz soak check reload install deps test-deps venv clean
+STACK_PACKAGES := python3-attr python3-psycopg python3-venv python3-setuptools python3-wheel debootstrap iproute2 nftables
+
+.PHONY: help run test stack-test bench unit lint fuzz soak check reload install deps test-deps stack-deps venv clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,6 +27,9 @@ run: deps $(BIN)/kemi-routes ## start the phone server in the foreground (LISTEN
 test: test-deps $(VENV)/.test ## everything this machine can run: lint, types, unit and live tests
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest $(PYTEST)
+
+stack-test: stack-deps $(VENV)/.test ## docker-compose.yml on this machine's Docker Engine, from its first start to an upgrade
+	$(BIN)/pytest tests/stack $(PYTEST)
 
 unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub; no Kamailio, no network
 	$(BIN)/pytest tests/unit tests/stub $(PYTEST)
@@ -61,6 +66,9 @@ deps: # what `make run` needs from Debian
 
 test-deps: deps # what the live tests need from Debian
 	@$(call apt_install,$(TEST_PACKAGES))
+
+stack-deps: # what tests/stack needs from Debian beside the engine
+	@$(call apt_install,$(STACK_PACKAGES))
 
 venv: $(VENV)/.test ## the virtual environment with the development tools
 

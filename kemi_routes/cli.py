@@ -19,6 +19,8 @@ COMMANDS = (add_subscriber_commands, add_database_commands)
 # Commands whose module has main(argv: list[str]) -> int; imported only when asked for.
 FORWARDED = {
     "run": ("kemi_routes.launch", "check the settings and run Kamailio in the foreground"),
+    "prepare": ("kemi_routes.prepare", "check the settings and make up what is secret"),
+    "ping": ("kemi_routes.ping", "ask the server with a SIP OPTIONS whether it answers"),
     "settings": ("kemi_routes.settings", "print the table of all settings"),
 }
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
-import ipaddress
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -19,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from kemi_routes import settings
+from kemi_routes import secret_files, settings
 from kemi_routes.settings import Settings, SettingsError
 from kemi_routes.subscribers.credentials import generate_password
 from kemi_routes.subscribers.errors import StoreError, SubscriberExists
@@ -34,7 +32,12 @@ ORPHAN_PATIENCE = 5.0
 TERMINATE_AGAIN = 1.0
 # what the main process calls itself when it has started all others
 ALL_STARTED = b"main process - attendant"
+# from glibc 2.37 stderr is written in pieces of 128 bytes, and entries of two processes mix
+WHOLE_LINES = ("stdbuf", "--error=L")
+# json: an entry is one line, whatever the SIP message has that it quotes (core: log_engine_data)
+LOGS: dict[str, list[str]] = {"text": [], "json": ["--log-engine=json:Mc"]}
 NOT_STARTED = 1
+NOT_STARTED_WHY = "kemi-routes: Kamailio did not start, its log above says why"
 WRONG_SETTINGS = 2
 DEMO_USERS = ("1111", "2222")
 # unix(7): the path of a socket has 107 bytes at most
@@ -64,15 +67,15 @@ def main(argv: list[str]) -> int:
     if options.check:
         print("kemi-routes: the settings are in order")
         return 0
-    if active.tls_cert is not None:
-        make_certificate(active)
+    secret_files.make_certificate(active, Path(environ["SECRETS_DIR"]))
     try:
         initialise(active.dburl)
         made = add_demo_subscribers(active) if options.demo else {}
     except StoreError as error:
         print(f"kemi-routes: {error}", file=sys.stderr)
         return NOT_STARTED
-    return Supervisor(active, environ, options.config).run(greeting(active, made))
+    message = greeting(active, made) if options.log == "text" else ready(active)
+    return Supervisor(active, environ, options.config, log=options.log).run(message)
 
 
 def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
@@ -88,19 +91,19 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     environ = {**environ, **settings.local_defines(cfg)}
     environ = {name: value for name, value in environ.items() if value.strip()}
     environ.setdefault("RUN_DIR", str(PACKAGE_PARENT / "var"))
-    for name in {"RUN_DIR", "TLS_CERT", "TLS_KEY"} & environ.keys():
+    environ.setdefault("SECRETS_DIR", environ["RUN_DIR"])
+    for name in {"RUN_DIR", "SECRETS_DIR", "TLS_CERT", "TLS_KEY"} & environ.keys():
         environ[name] = str(Path(environ[name]).absolute())  # Kamailio runs in RUN_DIR
-    run_dir = environ["RUN_DIR"]
-    address = _address_towards_internet()
-    environ.setdefault("LISTEN", f"udp:{address}:5060 tcp:{address}:5060")
+    run_dir, secrets_dir = environ["RUN_DIR"], Path(environ["SECRETS_DIR"])
+    environ.setdefault("LISTEN", _usual_sockets(tls="TLS_CERT" in environ))
     first_host = environ["LISTEN"].split()[0].partition(":")[2].rpartition(":")[0]
     environ.setdefault("SIP_DOMAIN", environ.get("ADVERTISE", first_host))
     environ.setdefault("DBURL", f"sqlite://{run_dir}/kamailio.sqlite")
     environ.setdefault("KEMI_SCRIPT", str(cfg.parent / "kemi.py"))
-    environ["SERVER_SECRET"] = environ.get("SERVER_SECRET") or _kept_secret(Path(run_dir))
+    environ.setdefault("SERVER_SECRET", secret_files.server_secret(secrets_dir))
     if "tls:" in environ["LISTEN"] and not {"TLS_CERT", "TLS_KEY"} & environ.keys():
-        environ["TLS_CERT"] = f"{run_dir}/tls-cert.pem"
-        environ["TLS_KEY"] = f"{run_dir}/tls-key.pem"
+        environ["TLS_CERT"] = str(secrets_dir / secret_files.CERTIFICATE)
+        environ["TLS_KEY"] = str(secrets_dir / secret_files.CERTIFICATE_KEY)
     environ["DBURL"] = _as_kamailio_reads(environ["DBURL"])
     environ["PATH"] = SYSTEM_PATH
     environ["PYTHONPATH"] = str(PACKAGE_PARENT)
@@ -118,15 +121,26 @@ def check(environ: Mapping[str, str], cfg: Path, *, starts: bool = True) -> Sett
     Raises:
         SettingsError: naming every fault.
     """
+    return settings.accept(*faults_of(environ, cfg, starts=starts))
+
+
+def faults_of(
+    environ: Mapping[str, str], cfg: Path, *, starts: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """The same for who has more to check: the values that are right, and the faults."""
     values, faults = settings.parse(settings.lookup(environ, cfg))
-    return settings.accept(values, faults + machine_faults(values, starts=starts))
+    faults += machine_faults(values, Path(environ["SECRETS_DIR"]), starts=starts)
+    return values, faults
 
 
-def machine_faults(values: Mapping[str, Any], *, starts: bool = True) -> list[str]:
+def machine_faults(
+    values: Mapping[str, Any], secrets_dir: Path | None = None, *, starts: bool = True
+) -> list[str]:
     """What this machine can't do for these settings, each with what would be right.
 
     Args:
         values: settings by the name of their field; those that are wrong may be missing.
+        secrets_dir: a certificate in it will be made; RUN_DIR if it has no other place.
         starts: a Kamailio will be started; without, its ports may be in use: by itself.
     """
     faults = []
@@ -140,8 +154,8 @@ def machine_faults(values: Mapping[str, Any], *, starts: bool = True) -> list[st
             faults.append(f"LISTEN {item}: {reason}")
     for name in ("tls_cert", "tls_key"):
         path = values.get(name)
-        generated = path is not None and Path(path).parent == Path(run_dir)
-        if path is not None and not generated and not os.access(path, os.R_OK):
+        made_up = path is not None and Path(path).parent == (secrets_dir or Path(run_dir))
+        if path is not None and not made_up and not os.access(path, os.R_OK):
             faults.append(f"{name.upper()} {path} can't be read: name a PEM file that can")
     if shutil.which("kamailio", path=SYSTEM_PATH) is None:
         faults.append("kamailio is not installed: `make run` installs it on Debian")
@@ -166,24 +180,6 @@ def memory_options(active: Settings) -> list[str]:
     to find faults, and searches and checks its lists.
     """
     return ["-x", "tlsf", "-m", str(active.shm_memory), "-M", str(active.pkg_memory)]
-
-
-def make_certificate(active: Settings) -> None:
-    """Make a self-signed certificate where LISTEN has `tls:` and none is given."""
-    if Path(active.tls_cert or "").exists() or Path(active.tls_cert or "").parent != Path(
-        active.run_dir
-    ):
-        return
-    name = (active.sip_domain or ("localhost",))[0].strip("[]")
-    kind = "IP" if _is_address(name) else "DNS"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "825"]
-    command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName={kind}:{name}"]
-    command += ["-keyout", str(active.tls_key), "-out", str(active.tls_cert)]
-    old_umask = os.umask(0o077)
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    finally:
-        os.umask(old_umask)
 
 
 def add_demo_subscribers(active: Settings) -> dict[str, str]:
@@ -229,6 +225,13 @@ def greeting(active: Settings, passwords: dict[str, str]) -> str:
     return "\n".join([*lines, "Ctrl-C ends it; the data stay.", ""])
 
 
+def ready(active: Settings) -> str:
+    """The same for a log, in one line."""
+    place = f" as {active.advertise}" if active.advertise else ""
+    domains = " ".join(active.sip_domain or ())
+    return f"Kamailio is ready on {' '.join(active.listen or ())}{place} for {domains}"
+
+
 def end_orphans(group: int) -> None:
     """End the workers that outlive a killed main process, and wait until they are gone.
 
@@ -250,12 +253,18 @@ def end_orphans(group: int) -> None:
 class Supervisor:
     """One Kamailio, started again when it crashes."""
 
-    def __init__(self, active: Settings, environ: dict[str, str], cfg: Path) -> None:
+    def __init__(
+        self, active: Settings, environ: dict[str, str], cfg: Path, log: str = "text"
+    ) -> None:
         self._run_dir = Path(active.run_dir)
         self._environ = environ
-        self._command = ["kamailio", "-DD", "-E", "-f", str(cfg), "-Y", active.run_dir]
-        self._command += ["-P", f"{active.run_dir}/kamailio.pid", *memory_options(active)]
-        self._command += listen_options(active)
+        self._command = [*WHOLE_LINES, "kamailio", "-DD", "-E", *LOGS[log], "-f", str(cfg)]
+        self._command += ["-Y", active.run_dir, "-P", f"{active.run_dir}/kamailio.pid"]
+        self._command += [*memory_options(active), *listen_options(active)]
+        # what Kamailio prints beside its log is for people, and no entry of it
+        self._output: dict[str, Any] = (
+            {"stdout": subprocess.DEVNULL, "stderr": sys.stdout} if log == "json" else {}
+        )
         self._process: subprocess.Popen[bytes] | None = None
         self._ending = False
 
@@ -268,6 +277,8 @@ class Supervisor:
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, self._end)
         signal.signal(signal.SIGALRM, self._end_all)
+        if not self._accepts_its_configuration():
+            return 0 if self._ending else NOT_STARTED
         while not self._ending:
             if not self._start():
                 return 0 if self._ending else NOT_STARTED
@@ -279,9 +290,28 @@ class Supervisor:
                 time.sleep(RESTART_PAUSE)
         return 0
 
+    def _accepts_its_configuration(self) -> bool:
+        checked = subprocess.run(
+            [*self._command, "-c"],
+            env=self._environ,
+            cwd=self._run_dir,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if checked.returncode and not self._ending:
+            print(f"{checked.stdout}{NOT_STARTED_WHY}", file=sys.stderr)
+        return checked.returncode == 0
+
     def _start(self) -> bool:
         self._process = subprocess.Popen(
-            self._command, env=self._environ, cwd=self._run_dir, start_new_session=True
+            self._command,
+            env=self._environ,
+            cwd=self._run_dir,
+            start_new_session=True,
+            **self._output,
         )
         deadline = time.monotonic() + START_TIMEOUT
         while self._process.poll() is None and not self._ending and time.monotonic() < deadline:
@@ -290,7 +320,7 @@ class Supervisor:
             time.sleep(0.1)
         asked_to_end = self._ending
         if not asked_to_end:
-            print("kemi-routes: Kamailio did not start, its log above says why", file=sys.stderr)
+            print(NOT_STARTED_WHY, file=sys.stderr)
         self._end(signal.SIGTERM, None)
         self._wait()
         self._ending = asked_to_end
@@ -332,6 +362,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--no-demo", dest="demo", action="store_false", help="add no demo subscribers"
     )
+    parser.add_argument("--log", choices=LOGS, default="text", help="json: one line an entry")
     parser.add_argument("--check", action="store_true", help="check the settings, start nothing")
     return parser.parse_args(argv)
 
@@ -343,19 +374,9 @@ def _as_kamailio_reads(dburl: str) -> str:
         return dburl  # named with all other faults
 
 
-def _kept_secret(run_dir: Path) -> str:
-    path = run_dir / "server-secret"
-    try:
-        return path.read_text().strip()
-    except OSError:
-        secret = secrets.token_urlsafe(24)
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secret)
-    except OSError:
-        pass  # machine_faults names a directory that can't be written
-    return secret
+def _usual_sockets(*, tls: bool) -> str:
+    address = _address_towards_internet()
+    return f"udp:{address}:5060 tcp:{address}:5060" + (f" tls:{address}:5061" if tls else "")
 
 
 def _address_towards_internet() -> str:
@@ -388,12 +409,5 @@ def _not_ours(item: str, *, free: bool) -> str | None:
 def _advertises(advertise: str | None, host: str) -> bool:
     if advertise is None:
         return False
-    return not _is_address(advertise) or advertise.startswith("[") == host.startswith("[")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return False
-    return True
+    of_one_family = advertise.startswith("[") == host.startswith("[")
+    return of_one_family or not secret_files.is_address(advertise)

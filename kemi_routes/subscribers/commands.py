@@ -14,6 +14,7 @@ from kemi_routes.subscribers.dburl import parse_dburl
 from kemi_routes.subscribers.errors import BadDatabaseURL
 from kemi_routes.subscribers.schema import initialise
 from kemi_routes.subscribers.store import Store, open_store
+from kemi_routes.subscribers.upgrade import upgrade
 
 DEMO_DATABASE = Path("var/kamailio.sqlite")  # what `make run` makes, in the directory it runs in
 
@@ -49,11 +50,13 @@ def add_subscriber_commands(commands: SubParsers[argparse.ArgumentParser]) -> No
 
 
 def add_database_commands(commands: SubParsers[argparse.ArgumentParser]) -> None:
-    """Declare `db init`."""
-    database = commands.add_parser("db", help="make the tables Kamailio needs")
+    """Declare `db init|upgrade`."""
+    database = commands.add_parser("db", help="make or upgrade the tables Kamailio needs")
     actions = database.add_subparsers(metavar="ACTION", required=True)
     init = _action(actions, "init", "make the tables that are missing; harmless to repeat")
     init.set_defaults(command=_init)
+    newer = _action(actions, "upgrade", "init, and bring older tables up to date")
+    newer.set_defaults(command=_upgrade)
 
 
 def _action(
@@ -102,6 +105,13 @@ def _init(options: argparse.Namespace) -> int:
     made = initialise(dburl)
     state = f"made the tables {', '.join(made)}" if made else "all tables are there already"
     print(f"{parse_dburl(dburl)}: {state}")
+    return 0
+
+
+def _upgrade(options: argparse.Namespace) -> int:
+    dburl = _dburl(options)
+    done = upgrade(dburl)
+    print(f"{parse_dburl(dburl)}: {', '.join(done) or 'all tables are up to date'}")
     return 0
 
 

@@ -24,6 +24,7 @@ class Database(ABC):
     byte_order: ClassVar[str]  # collation that sorts the same everywhere
     begin: ClassVar[str]
     announcement: ClassVar[Announcement]
+    sizes_count: ClassVar[bool]  # a VARCHAR takes no more than its size
 
     def __init__(self, name: str) -> None:
         self.name = name  # for messages: DBURL without its password

@@ -38,6 +38,7 @@ class PostgresDatabase(Database):
     byte_order: ClassVar[str] = '"C"'
     begin: ClassVar[str] = "BEGIN"
     announcement: ClassVar[Announcement] = POSTGRES
+    sizes_count: ClassVar[bool] = True
 
     def __init__(self, url: PostgresURL, timeout: int = TIMEOUT) -> None:
         super().__init__(str(url))

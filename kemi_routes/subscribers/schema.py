@@ -57,9 +57,14 @@ class Table:
             if index.unique
         ]
         yield f"CREATE TABLE {self.name} ({', '.join(lines)})"
+        yield from self.index_statements()
+
+    def index_statements(self) -> Iterable[str]:
+        """Yield the SQL that makes the indices that are not there."""
         for index in self.indices:
             if not index.unique:
-                yield f"CREATE INDEX {index.name} ON {self.name} ({', '.join(index.columns)})"
+                columns = ", ".join(index.columns)
+                yield f"CREATE INDEX IF NOT EXISTS {index.name} ON {self.name} ({columns})"
 
 
 def _text(name: str, size: int, default: str = "''") -> Column:
@@ -175,6 +180,11 @@ def announces(database: Database) -> bool:
     return database.rows(database.announcement.ask) == [(database.announcement.count,)]
 
 
+def versions(database: Database) -> dict[str, int]:
+    """The version of each table, as Kamailio's modules read it."""
+    return dict(database.rows("SELECT table_name, table_version FROM version"))
+
+
 def check(database: Database, tables: Iterable[Table]) -> None:
     """Compare the table versions in the database with ours.
 
@@ -182,7 +192,7 @@ def check(database: Database, tables: Iterable[Table]) -> None:
     """
     if not database.has_table(VERSION.name):
         raise SchemaMissing(f"{database.name} has no tables yet: run kemi-routes db init")
-    found = dict(database.rows("SELECT table_name, table_version FROM version"))
+    found = versions(database)
     for table in tables:
         if not database.has_table(table.name):
             raise SchemaMissing(
@@ -193,7 +203,7 @@ def check(database: Database, tables: Iterable[Table]) -> None:
             raise SchemaOutdated(
                 f"{database.name}: table {table.name} has version {version}, "
                 f"and Kamailio 5.6 to 6.1 need {table.version}: "
-                "migrate it with kamdbctl, or use a new database"
+                "run kemi-routes db upgrade, or use a new database"
             )
 
 

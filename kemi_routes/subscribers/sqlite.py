@@ -35,6 +35,7 @@ class SqliteDatabase(Database):
     byte_order: ClassVar[str] = "BINARY"
     begin: ClassVar[str] = "BEGIN IMMEDIATE"
     announcement: ClassVar[Announcement] = SQLITE
+    sizes_count: ClassVar[bool] = False
 
     def __init__(self, url: SqliteURL, *, create: bool) -> None:
         super().__init__(str(url))

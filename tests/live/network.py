@@ -192,6 +192,7 @@ class Network:
         self._hosts = ExitStack()
         self._public = (f"203.0.113.{n}" for n in itertools.count(20))
         self._ports = itertools.count(1)
+        self._gateway = ""
 
     def __enter__(self) -> Self:
         _delete_leftovers()
@@ -231,7 +232,16 @@ class Network:
         host = self._namespace(address)
         addresses = [f"{address}/24"] + ([f"{address6}/64"] if address6 else [])
         self._attach(self._internet, host, "eth0", addresses)
+        self._route(host)
         return host
+
+    def this_machine(self, address: str = SERVER) -> Namespace:
+        """The machine itself, with an interface in the internet: it is the way to the machine's
+        other addresses for `nat` and `public_host` that are made later."""
+        machine = Namespace(None, address)
+        self._attach(self._internet, machine, "kemi-internet", [f"{address}/24"])
+        self._gateway = address
+        return machine
 
     def nat(self, name: str, public: str | None = None) -> Nat:
         """A router with 192.168.0.1/24 inside; outside 203.0.113.20, .21, ... unless given."""
@@ -250,8 +260,13 @@ class Network:
         nat = self._start(Nat(self._name(name), private, public))
         self._bridge(nat, f"{private}/24")
         self._attach(self._internet, nat, "wan", [f"{public}/24"])
+        self._route(nat)
         nat.sysctl("net.ipv4.ip_forward", 1)
         return nat
+
+    def _route(self, host: Namespace) -> None:
+        if self._gateway:
+            _ip("-n", str(host.name), "route", "add", "default", "via", self._gateway)
 
     def _segment(self, name: str) -> Namespace:
         segment = self._namespace(name)
@@ -281,8 +296,8 @@ class Network:
         self, segment: Namespace, host: Namespace, interface: str, addresses: Iterable[str]
     ) -> None:
         port = f"port{next(self._ports)}"
-        outer, inner = ("-n", str(segment.name)), ("-n", str(host.name))
-        peer = ("peer", "name", interface, "netns", str(host.name))
+        outer, inner = ("-n", str(segment.name)), ("-n", host.name) if host.name else ()
+        peer = ("peer", "name", interface, "netns", host.name or str(os.getpid()))
         _ip(*outer, "link", "add", port, "type", "veth", *peer)
         _ip(*outer, "link", "set", port, "master", "br0", "up")
         for address in addresses:

@@ -19,7 +19,7 @@ def test_the_table_of_settings_is_the_one_that_settings_py_prints() -> None:
 
 def test_every_file_and_make_target_that_the_readme_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`(?:sudo )?make ([a-z]+)", README)) <= targets
+    assert set(re.findall(r"`(?:sudo )?make ([a-z-]+)", README)) <= targets
     for path in re.findall(
         r"\]\((docs/[^)]+)\)|^\| `((?:kamailio|kemi_routes|tests)/[\w./]*)`", README, re.M
     ):

@@ -1,0 +1,161 @@
+"""The project of docker-compose.yml, started as an operator starts it: from a copy of a clone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tests.live.message import Address
+from tests.live.network import CommandFailed
+from tests.live.patience import eventually
+from tests.live.server import ROOT
+
+from .engine import MACHINE, compose
+
+PROJECT = "kemi-stack-test"
+LONG_RUNNING = ("db", "rtpengine", "kamailio")
+BUILD = 900  # seconds, on a slow line
+
+
+class Stack:
+    """The containers of one project; `directory` is the clone that they are started from."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="kemi-stack-"))
+        for name in tracked_files():
+            target = self.directory / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+
+    def compose(self, *words: str, stdin: str | None = None, timeout: float = 120) -> str:
+        """Run `docker compose ...` in the clone; its output. Raises CommandFailed."""
+        command = ("env", "-C", str(self.directory), *compose(), "-p", PROJECT, *words)
+        return MACHINE.run(*command, stdin=stdin, env=NO_SETTINGS, timeout=timeout)
+
+    def build(self) -> None:
+        """Make our images of this clone; `up` alone takes images that are there, of any age."""
+        self.compose("build", timeout=BUILD)
+
+    def up(self) -> None:
+        """`docker compose up -d`, until all that goes on running is healthy."""
+        self.compose("up", "-d")
+        for service in LONG_RUNNING:
+            self.wait_until_healthy(service)
+
+    def down(self) -> None:
+        """`docker compose down`: the containers are gone, the volumes stay."""
+        self.compose("down")
+
+    def configure(self, **values: str) -> None:
+        """Write .env; without values there is none."""
+        path = self.directory / ".env"
+        path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        if not values:
+            path.unlink()
+
+    def exec(self, service: str, *words: str, stdin: str | None = None) -> str:
+        """Run a command in a container, as its user. Raises CommandFailed."""
+        return self.compose("exec", "-T", service, *words, stdin=stdin)
+
+    def sql(self, statements: str) -> str:
+        """What psql prints for SQL, without headings."""
+        psql = (
+            "psql",
+            "-qAtX",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            "/var/run/postgresql",
+            "-p",
+            "15432",
+        )
+        return self.exec("db", *psql, "-U", "kamailio", "kamailio", stdin=statements)
+
+    def state(self, service: str) -> dict[str, Any]:
+        """What `docker inspect` says of a container."""
+        shown = MACHINE.run("docker", "inspect", self.container(service))
+        found: dict[str, Any] = json.loads(shown)[0]
+        return found
+
+    def container(self, service: str) -> str:
+        """The id of a service's container, running or not."""
+        label = f"label=com.docker.compose.service={service}"
+        project = f"label=com.docker.compose.project={PROJECT}"
+        found = MACHINE.run("docker", "ps", "-aq", "--filter", label, "--filter", project).split()
+        assert len(found) == 1, f"{service} has {len(found)} containers"
+        return found[0]
+
+    def wait_until_healthy(self, service: str) -> None:
+        """Wait for the health check of a container; AssertionError with its log."""
+
+        def healthy() -> bool:
+            state = self.state(service)["State"]
+            return bool(state["Running"] and state["Health"]["Status"] == "healthy")
+
+        try:
+            eventually(healthy, f"healthy {service}", 90)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its log:\n{self.log(service)}") from None
+
+    def log(self, service: str) -> str:
+        """All that a container has written."""
+        return MACHINE.run("docker", "logs", self.container(service))
+
+    def processes(self, service: str) -> list[tuple[int, str]]:
+        """Id, as the machine has it, and command line of each process in a container."""
+        shown = MACHINE.run("docker", "top", self.container(service), "-eo", "pid,args")
+        return [(int(pid), args) for pid, args in re.findall(r"^(\d+)\s+(.*)$", shown, re.M)]
+
+    def bindings(self, aor: str) -> list[str]:
+        """The Contact URIs of an address of record, as `kamcmd ul.lookup` shows them."""
+        try:
+            shown = self.exec("kamailio", "kamcmd", "ul.lookup", "location", aor)
+        except CommandFailed as failed:
+            shown = str(failed)
+        return re.findall(r"^\s*Address: (\S+)", shown, re.MULTILINE)
+
+    def forget(self, aor: str) -> None:
+        """Remove all bindings of an address of record, if a server runs that has any."""
+        with suppress(CommandFailed):
+            self.exec("kamailio", "kamcmd", "ul.rm", "location", aor)
+
+    @property
+    def sip(self) -> Address:
+        """The address that Kamailio itself says it listens on."""
+        found = re.search(r"ready on udp:([\d.]+):(\d+)", self.log("kamailio"))
+        assert found, self.log("kamailio")
+        return found[1], int(found[2])
+
+    def close(self) -> None:
+        """Remove containers, volumes and the clone."""
+        try:
+            self.compose("down", "--volumes", "--remove-orphans")
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def tracked_files() -> list[str]:
+    """The files that a clone would have, with what is changed or new and not ignored."""
+    git = ("git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files")
+    shown = subprocess.run(
+        [*git, "--cached", "--others", "--exclude-standard"], check=True, capture_output=True
+    )
+    return [name for name in shown.stdout.decode().splitlines() if (ROOT / name).is_file()]
+
+
+def _unset() -> Mapping[str, str]:
+    """docker compose prefers the environment to .env: none of our settings may be in it."""
+    text = (ROOT / FILE).read_text()
+    return dict.fromkeys(set(re.findall(r"^ +([A-Z][A-Z_]+):$", text, re.M)) & set(os.environ), "")
+
+
+FILE = "docker-compose.yml"
+NO_SETTINGS = dict(_unset())

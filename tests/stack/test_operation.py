@@ -1,0 +1,146 @@
+"""What an operator does with the running stack, as the README shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from tests.live.network import CommandFailed
+from tests.live.patience import eventually
+from tests.live.server import ROOT
+
+from .outside import Outside, call_and_hang_up
+from .stack import Stack
+
+SERVICE_OF = {"kamailio": "kamailio -DD", "rtpengine": "rtpengine --foreground"}
+OVERRIDE = """
+services:
+  kamailio:
+    volumes:
+      - ./kemi_routes:/etc/kamailio/kemi_routes:ro
+"""
+
+
+def test_the_commands_of_the_readme_run(outside: Outside) -> None:
+    """Each one in the running container, with the domain that the first command shows."""
+    stack = outside.stack
+    domain = stack.log("kamailio").split(" for ")[1].split()[0]
+    commands = re.findall(
+        r"docker compose (exec kamailio [^`\n]+)", (ROOT / "README.md").read_text()
+    )
+    assert len(commands) >= 6
+    with outside.phones():
+        for command in commands:
+            words = command.replace("192.0.2.10", domain).split()
+            if "add" in words:
+                stack.exec("kamailio", "kemi-routes", "subscriber", "rm", words[-2])
+            said = stack.exec(*words[1:])
+            if "add" in words:
+                outside.passwords[words[-2]] = said.strip()
+    with outside.phones() as (alice, bob):
+        assert call_and_hang_up(alice, bob)
+
+
+def test_subscribers_are_added_listed_changed_and_removed(stack: Stack) -> None:
+    aor = "3333@example.test"
+    subscriber = ("kemi-routes", "subscriber")
+    stack.exec("kamailio", *subscriber, "add", aor, "--password-stdin", stdin="first secret\n")
+    assert aor in stack.exec("kamailio", *subscriber, "list").split()
+    stack.exec("kamailio", *subscriber, "passwd", aor, "--password-stdin", stdin="second secret\n")
+    stack.exec("kamailio", *subscriber, "rm", aor)
+    assert aor not in stack.exec("kamailio", *subscriber, "list").split()
+
+
+def test_kamcmd_and_kamctl_show_a_registration(outside: Outside) -> None:
+    with outside.phones() as (alice, _):
+        aor = f"{alice.user}@{alice.domain}"
+        assert len(outside.stack.bindings(aor)) == 1
+        shown = json.loads(outside.stack.exec("kamailio", "kamctl", "ul", "show", aor))
+        assert shown["result"]["AoR"] == aor
+        assert aor in outside.stack.exec("kamailio", "kamctl", "ul", "show")
+
+
+def test_changed_routes_are_reloaded_from_a_mounted_directory(outside: Outside) -> None:
+    """A reload of routes that don't load is refused before Kamailio hears of it."""
+    stack = outside.stack
+    (stack.directory / "docker-compose.override.yml").write_text(OVERRIDE)
+    stack.up()
+    guard = stack.directory / "kemi_routes/guard.py"
+    shipped = guard.read_text()
+    phone = outside.phone("1111")
+
+    def reason() -> str:
+        return phone.request("OPTIONS", f"sip:{phone.domain}").final().start_line.split(None, 2)[2]
+
+    try:
+        assert reason() == "Keepalive"
+        guard.write_text(shipped.replace('"Keepalive"', '"Changed Routes"'))
+        reload(stack)
+        eventually(lambda: reason() == "Changed Routes", "answer of the changed routes")
+        guard.write_text("this is no Python\n")
+        with pytest.raises(CommandFailed, match="SyntaxError"):
+            reload(stack)
+        assert reason() == "Changed Routes"
+        guard.write_text(shipped)
+        reload(stack)
+        eventually(lambda: reason() == "Keepalive", "answer of the former routes")
+    finally:
+        guard.write_text(shipped)
+        phone.close()
+
+
+def reload(stack: Stack) -> None:
+    """Test the import of the routes, then reload them."""
+    stack.exec("kamailio", "python3", "/etc/kamailio/try_import.py")
+    stack.exec("kamailio", "kamcmd", "app_python.reload")
+
+
+@pytest.mark.parametrize(
+    ("service", "check"),
+    [("kamailio", ("kemi-routes", "ping")), ("rtpengine", ("healthcheck",))],
+)
+def test_a_process_that_lives_and_does_not_answer_is_not_healthy(
+    stack: Stack, service: str, check: tuple[str, ...]
+) -> None:
+    """The health check speaks its protocol: SIP, or rtpengine's ng."""
+    stack.exec(service, *check)
+    pids = [pid for pid, args in stack.processes(service) if args.startswith(SERVICE_OF[service])]
+    assert pids
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(CommandFailed):
+            stack.exec(service, *check)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    stack.exec(service, *check)
+
+
+def test_a_wrong_env_file_stops_the_start_and_names_every_fault(outside: Outside) -> None:
+    """Asked for, the check says it beside the server that is running, which goes on."""
+    stack = outside.stack
+    stack.configure(PING_INTERVAL="often", RTP_PORTS="many", DBURL="mysql://x/y", ADVERTISE="1.2.3")
+    try:
+        with pytest.raises(CommandFailed) as refused:
+            stack.compose("run", "--rm", "prepare")
+        for fault in (
+            "PING_INTERVAL takes",
+            "RTP_PORTS takes",
+            "DBURL begins",
+            "ADVERTISE '1.2.3'",
+        ):
+            assert fault in str(refused.value)
+        stack.exec("kamailio", "kemi-routes", "ping", "udp:{}:{}".format(*stack.sip))
+        with pytest.raises(CommandFailed):
+            stack.compose("up", "-d")
+        assert "PING_INTERVAL takes a whole number" in stack.log("prepare")
+    finally:
+        stack.configure()
+        stack.up()
+    with outside.phones():
+        pass
