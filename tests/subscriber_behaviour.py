@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from kemi_routes.subscribers.errors import (
     StoreError,
     SubscriberExists,
 )
-from kemi_routes.subscribers.schema import initialise
+from kemi_routes.subscribers.schema import announces, initialise
 from kemi_routes.subscribers.store import Store, open_store
 
 ALL_TABLES = ("version", "subscriber", "location", "location_attrs")
@@ -42,6 +43,10 @@ def change(dburl: str, *statements: str) -> None:
     with connect(dburl) as database:
         for statement in statements:
             database.execute(statement)
+
+
+def _made(database: Database) -> str:
+    return " ".join(database.announcement.make).replace("IF NOT EXISTS ", "")
 
 
 class StoreBehaviour:
@@ -175,6 +180,20 @@ class StoreBehaviour:
         """`make run` initialises at every start."""
         store.add("1111@example.test", "x")
         assert initialise(dburl) == ()
+        assert store.exists("1111@example.test")
+
+    def test_an_older_database_learns_to_announce_changed_subscribers(
+        self, dburl: str, store: Store
+    ) -> None:
+        """Without a new table of subscribers, and as often as it is asked to."""
+        store.add("1111@example.test", "x")
+        with connect(dburl) as database:
+            for trigger in re.findall(r"TRIGGER (kemi_routes_\w+) AFTER", _made(database)):
+                on = " ON subscriber" if dburl.startswith("postgres") else ""
+                database.execute(f"DROP TRIGGER {trigger}{on}")
+            assert not announces(database)
+            assert initialise(dburl) == initialise(dburl) == ()
+            assert announces(database)
         assert store.exists("1111@example.test")
 
     def test_initialisations_at_the_same_time_make_each_table_once(self, dburl: str) -> None:

@@ -15,7 +15,7 @@ from kemi_routes.subscribers.errors import (
     DatabaseUnreachable,
     StoreError,
 )
-from kemi_routes.subscribers.schema import VERSION, initialise
+from kemi_routes.subscribers.schema import VERSION, announces, initialise
 from kemi_routes.subscribers.store import open_store
 from tests.subscriber_behaviour import StoreBehaviour
 
@@ -136,6 +136,25 @@ def test_a_user_without_rights_is_told_which_are_missing(postgres: PostgresServe
         initialise(guest)
     initialise(dburl)
     _refused(guest, DatabaseDenied, "permission denied for table version")
+
+
+def test_tables_of_another_owner_are_used_without_triggers(postgres: PostgresServer) -> None:
+    """He has granted us the rows, and nothing more; Kamailio then asks again every 2 s."""
+    dburl = postgres.new_database()
+    initialise(dburl)
+    postgres.administer(
+        "DROP FUNCTION kemi_routes_changed CASCADE",
+        "ALTER TABLE subscriber OWNER TO postgres",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON subscriber TO kamailio",
+        "GRANT USAGE ON SEQUENCE subscriber_id_seq TO kamailio",
+        database=dburl.rpartition("/")[2],
+    )
+    assert initialise(dburl) == ()
+    with connect(dburl) as database:
+        assert not announces(database)
+    with open_store(dburl) as store:
+        store.add("1111@example.test", "x")
+        assert store.exists("1111@example.test")
 
 
 def test_a_standby_server_is_recognised(postgres: PostgresServer) -> None:

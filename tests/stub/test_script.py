@@ -58,3 +58,23 @@ def test_callbacks_of_a_module_forget_the_exception(ksr: Ksr, tmp_path: Path) ->
 def test_newer_versions_are_not_poisoned(ksr: Ksr, tmp_path: Path) -> None:
     """From 5.8 on nothing is left pending."""
     assert outcomes(ksr, tmp_path, CLASS) == [(200, False)] * 4
+
+
+def test_timers_of_rtimer_run_when_the_test_says_so(ksr: Ksr, tmp_path: Path) -> None:
+    """On a faked OPTIONS; what `exec` was given last runs first."""
+    path = tmp_path / "timer_routes.py"
+    path.write_text(
+        "import sys\nimport KSR\nRAN = []\n"
+        "def mod_init(): return sys.modules[__name__]\n"
+        "def child_init(rank): return 0\n"
+        "def one(msg, event):\n    RAN.append(('one', event, KSR.pv.get('$rm')))\n    return 1\n"
+        "def two(msg, event):\n    RAN.append('two')\n    return 1\n"
+    )
+    ksr.param("rtimer", "timer", "name=tick;interval=500000u;mode=1;")
+    ksr.param("rtimer", "exec", "timer=tick;route=one")
+    ksr.param("rtimer", "exec", "timer=tick;route=two")
+    script = ksr.load(path)
+    ksr.run_timer("tick")
+    assert script.RAN == ["two", ("one", "rtimer", "OPTIONS")]
+    with pytest.raises(ValueError, match="name=tock"):
+        ksr.run_timer("tock")
