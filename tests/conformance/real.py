@@ -32,8 +32,11 @@ _MODULES = [
     "htable",
     "nathelper",
     "ipops",
+    "dispatcher",
     "app_python3",
 ]
+# the sets of dispatcher, here and in the stub
+DESTINATIONS = Path(__file__).with_name("dispatcher.list")
 _SETTINGS = """#!KAMAILIO
 debug=-1
 log_stderror=yes
@@ -44,6 +47,8 @@ alias="example.test"
 server_header="Server: probe"
 mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
 {modules}
+modparam("dispatcher", "list_file", "{destinations}")
+modparam("dispatcher", "flags", 2)
 modparam("htable", "htable", "t=>size=4;")
 modparam("app_python3", "load", "{script}")
 cfgengine "python"
@@ -117,7 +122,7 @@ class RealKamailio:
             return
         cfg = self._directory / "probe.cfg"
         modules = "\n".join(f'loadmodule "{name}.so"' for name in _MODULES)
-        cfg.write_text(_SETTINGS.format(modules=modules, script=_SCRIPT))
+        cfg.write_text(_SETTINGS.format(modules=modules, script=_SCRIPT, destinations=DESTINATIONS))
         command = ["kamailio", "-f", str(cfg), "-l", f"udp:127.0.0.1:{self.port}", "-DD", "-E"]
         command += ["-Y", str(self._directory), "-P", str(self._directory / "pid"), "-m", "64"]
         with (self._directory / "log").open("wb") as log:

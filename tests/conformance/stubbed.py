@@ -9,7 +9,7 @@ from ksr_stub.errors import NotModelled
 from ksr_stub.message import Address, ParseError, Socket
 from ksr_stub.world import REPLY, REQUEST, World
 
-from .real import Answer
+from .real import DESTINATIONS, Answer
 
 # the stub's answer to what it has no model of, and says so: there is nothing to compare
 UNMODELLED = object()
@@ -23,6 +23,8 @@ def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer
         aliases={"example.test"},
         params={
             ("core", "server_header"): "Server: probe",
+            ("dispatcher", "list_file"): str(DESTINATIONS),
+            ("dispatcher", "flags"): 2,
             ("htable", "htable"): ["t=>size=4;"],
         },
     )

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from . import body_calls, calls, list_calls, socket_calls, stubbed, texts
+from . import body_calls, calls, dispatcher_calls, list_calls, socket_calls, stubbed, texts
 from .differences import KNOWN_DIFFERENCES
 from .real import Answer, RealKamailio
 
-_GROUPS = 13
+_GROUPS = 14
 _TAG = re.compile(r"(To:[^\r\n]*;tag=)[0-9a-f.\-]+")
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
@@ -136,6 +136,12 @@ def test_contacts_hide_an_address_as_on_the_real_one(message: str, made: list[li
 @_examples()
 @given(texts.messages(_PORT), socket_calls.socket_calls())
 def test_sockets_and_flags_are_those_of_the_real_one(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
+
+
+@_examples()
+@given(texts.messages(_PORT), dispatcher_calls.dispatcher_calls())
+def test_dispatcher_selects_what_the_real_one_selects(message: str, made: list[list[Any]]) -> None:
     _compare(message, made)
 
 

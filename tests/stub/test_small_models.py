@@ -155,6 +155,18 @@ def test_gateways_in_turn(gateways: Ksr) -> None:
     assert KSR.dispatcher.ds_select_dst(9, 4) == -1
 
 
+def test_the_latest_gateway_of_a_priority_comes_first(ksr: Ksr) -> None:
+    """Kamailio loads a set so, and by hash the Call-ID chooses the gateway."""
+    for number in (5, 6, 7):
+        ksr.world.part(Dispatcher).add(2, f"sip:192.0.2.{number}")
+    ksr.param("dispatcher", "flags", 2)
+    routed(ksr, invite("sip:probe@example.test"))
+    assert KSR.dispatcher.ds_select_routes("9=8;2=8", "d") == 1
+    found = [KSR.pv.get(f"$xavp(_dsdst_[{place}]=>uri)") for place in range(3)]
+    assert found == ["sip:192.0.2.7", "sip:192.0.2.6", "sip:192.0.2.5"]
+    assert KSR.pv.get("$du") == "sip:192.0.2.7"
+
+
 def test_a_marked_gateway_is_left_out(gateways: Ksr) -> None:
     """What ds_mark_dst marks is not chosen again."""
     message = gateways.world.msg

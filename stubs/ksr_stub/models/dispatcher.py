@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import attrs
 
-from ksr_stub import uri
-from ksr_stub.errors import NotModelled
-from ksr_stub.hashing import core_hash
+from ksr_stub import nameaddr, sending, uri
+from ksr_stub.errors import NotModelled, Unpredictable
+from ksr_stub.pv.lists import Entry, XList, of
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -19,7 +19,10 @@ FAILOVER = 2
 NO_PORT, NO_PROTO = 1, 2
 INACTIVE, TRYING, DISABLED, PROBING = 1, 2, 4, 8
 _STATES = {"a": 0, "i": INACTIVE, "t": TRYING, "d": DISABLED, "p": PROBING}
-BY_HASH, ROUND_ROBIN, RANDOM, BY_PRIORITY = (0, 1, 2, 3), 4, 6, 8
+BY_HASH, ROUND_ROBIN, RANDOM = (0, 1, 2, 3), 4, 6
+_WITHOUT_MODEL = (5, 7, 9, 10, 11, 12, 13)
+_USER_ONLY = 1
+_RECORDS, _UNLIMITED = "_dsdst_", 0xFFFFFFFF
 
 
 @attrs.define(eq=False)
@@ -45,8 +48,6 @@ class Dispatcher:
 
     world: World
     sets: dict[int, list[Destination]] = attrs.Factory(dict)
-    # Call-ID and CSeq of a request to what is left to try, the current one first
-    chosen: dict[tuple[str, str], list[Destination]] = attrs.Factory(dict)
     _last: dict[int, int] = attrs.Factory(dict)
     _chance: random.Random = attrs.Factory(lambda: random.Random(5060))  # noqa: S311
 
@@ -56,110 +57,255 @@ class Dispatcher:
             self._read(Path(path))
 
     def add(self, group: int, address: str, priority: int = 0, state: int = 0) -> Destination:
-        """Add a destination; those of a set are tried by falling priority."""
+        """Add a destination; those of a set are tried by falling priority, the latest first."""
         destination = Destination(address, state, priority)
         members = self.sets.setdefault(group, [])
-        members.append(destination)
+        members.insert(0, destination)
         members.sort(key=lambda member: -member.priority)
         return destination
 
-    def choose(self, group: int, algorithm: int) -> list[Destination]:
-        """The destination for the request, and those after it; [] where none is usable."""
+    def choose(self, group: int, algorithm: int) -> list[Destination] | None:
+        """The destination for the request, and those after it; None where none is usable."""
         members = self.sets.get(group, [])
-        if not any(member.is_usable for member in members):
-            return []
+        if not members:
+            self.world.say(-1, f"dispatcher: destination set [{group}] not found")
+            return None
         start = self._start(group, algorithm, len(members))
+        if start is None or not any(member.is_usable for member in members):
+            return None
         order = members[start:] + members[:start]
         usable = [member for member in order if member.is_usable]
         if algorithm == ROUND_ROBIN:
             self._last[group] = members.index(usable[0]) + 1
         return usable
 
-    def _start(self, group: int, algorithm: int, size: int) -> int:
+    def _start(self, group: int, algorithm: int, size: int) -> int | None:
         if algorithm == ROUND_ROBIN:
             return self._last.get(group, 0) % size
-        if algorithm == BY_PRIORITY:
-            return 0
         if algorithm == RANDOM:
             return self._chance.randrange(size)
         if algorithm in BY_HASH:
-            return core_hash(self._hash_key(algorithm)) % size
-        raise self.world.fault(
-            NotModelled(
-                f"dispatcher algorithm {algorithm} has no model: 0 to 4, 6 and 8 have one;"
-                " let the test answer with ksr.answer('dispatcher.ds_select_dst', ...)"
+            texts = self._hash_key(algorithm)
+            return None if texts is None else _hash(*texts) % size
+        if algorithm in _WITHOUT_MODEL:
+            raise self.world.fault(
+                NotModelled(
+                    f"dispatcher algorithm {algorithm} has no model: 0 to 4, 6 and 8 have one;"
+                    " let the test answer with ksr.answer('dispatcher.ds_select_dst', ...)"
+                )
             )
-        )
+        return 0
 
-    def _hash_key(self, algorithm: int) -> str:
+    def _hash_key(self, algorithm: int) -> tuple[str, str] | None:
+        """What the hash is made of: the Call-ID, or user and host of a URI; None for a bad one."""
         message = self.world.msg
         if algorithm == 0:
-            return message.get("call-id")
-        if algorithm == 3:
-            return message.uri
-        return message.get("from" if algorithm == 1 else "to")
+            return message.get("call-id").strip(), ""
+        text: str | None = message.uri
+        if algorithm != BY_HASH[-1]:
+            value = nameaddr.of(message, "from" if algorithm == 1 else "to")
+            text = None if value is None else value.uri
+        parsed = None if text is None else uri.parse(text)
+        if parsed is None:
+            return None
+        if self.world.param("dispatcher", "flags", 0) & _USER_ONLY:
+            return parsed.user, ""
+        standard = 5061 if parsed.scheme == "sips" else 5060
+        port = f":{parsed.port}" if parsed.port and parsed.port_number != standard else ""
+        return parsed.user, parsed.host + port
 
     def _read(self, path: Path) -> None:
         for line in path.read_text().splitlines():
             words = line.split("#")[0].split()
             if len(words) < 2:
                 continue
+            parsed = uri.parse(words[1])
+            if parsed is None or sending.resolve(self.world, parsed.host) is None:
+                self.world.say(-1, f"dispatcher: could not resolve {words[1]}, skipping it")
+                continue
             numbers = [int(word) for word in words[2:4] if re.fullmatch(r"\d+", word)]
             state, priority = [*numbers, 0, 0][:2]
             self.add(int(words[0]), words[1], priority, state).attributes = " ".join(words[4:])
 
 
-def _key(world: World) -> tuple[str, str]:
-    return world.msg.get("call-id"), world.msg.get("cseq").split()[0]
+def _hash(one: str, other: str) -> int:
+    """Kamailio's hash of two texts; bytes above 127 count as negative numbers."""
+    total = 0
+    for text in (one, other):
+        signed = [ord(char) - 256 * (ord(char) > 127) for char in text]
+        whole = len(signed) // 4 * 4
+        words = [signed[at : at + 4] for at in range(0, whole, 4)]
+        for word in [*words, signed[whole:]]:
+            value = 0
+            for byte in word:
+                value = ((value << 8) + byte) % 2**32
+            total = (total + (value ^ value >> 3)) % 2**32
+    total = (total + (total >> 11) + (total >> 13) + (total >> 23)) % 2**32
+    return total or 1
 
 
-def _apply(world: World, destination: Destination, *, domain: bool) -> None:
+def _apply(world: World, address: str, *, domain: bool) -> None:
     if not domain:
-        world.msg.dst_uri = destination.uri
+        world.msg.dst_uri = address
         return
-    target, current = uri.parse(destination.uri), uri.parse(world.msg.uri)
-    if target is not None and current is not None:
-        user = f"{current.user}@" if current.user else ""
-        port = f":{target.port}" if target.port else ""
-        world.msg.new_uri = f"{current.scheme}:{user}{target.host}{port}"
+    scheme, colon, rest = address.partition(":")
+    place = rest if colon and scheme.lower() in ("sip", "sips") else address
+    current = uri.parse(world.msg.uri)
+    if current is not None:
+        password = f":{current.password}" if current.password else ""
+        user = f"{current.user}{password}@" if current.user else ""
+        world.msg.new_uri = f"{current.scheme}:{user}{place}"
 
 
-def _select(world: World, group: int, algorithm: int, limit: int, *, domain: bool) -> int:
-    part = world.part(Dispatcher)
-    if group not in part.sets:
-        world.say(-1, f"dispatcher: destination set [{group}] not found")
+@attrs.define(eq=False)
+class _Selection:
+    """What one call selects: into which variable it goes, and how many there may be."""
+
+    mode: str
+    limit: int
+    count: int = 0
+    last: Entry | None = None
+
+
+def _manage(world: World, selection: _Selection, group: int, algorithm: int) -> int:
+    """Select from a set; the rest goes to `$xavp(_dsdst_)` where `flags` has failover."""
+    part, message = world.part(Dispatcher), world.msg
+    forced = world.param("dispatcher", "force_dst", 1)
+    if selection.mode == "dst" and not forced and message.dst_uri:
+        world.say(-1, f"dispatcher: destination already set [{message.dst_uri}]")
         return -1
     found = part.choose(group, algorithm)
-    if not found:
+    if found is None:
         return -1
-    keep = limit if limit > 0 else len(found)
-    part.chosen[_key(world)] = found[:keep]
-    _apply(world, found[0], domain=domain)
+    if selection.mode:
+        _apply(world, found[0].uri, domain=selection.mode == "domain")
+    if not world.param("dispatcher", "flags", 0) & FAILOVER:
+        return 1
+    values = of(message).xavp
+    for number, one in enumerate(found):
+        if number and selection.count >= selection.limit:
+            break
+        fields = [Entry("attrs", one.attributes)] if one.attributes else []
+        fields += [Entry("grp", group), Entry("uri", one.uri)]
+        entry = Entry(_RECORDS, values.like(fields))
+        place = 0 if selection.last is None else values.entries.index(selection.last) + 1
+        values.entries.insert(place, entry)
+        selection.last, selection.count = entry, selection.count + 1
+    return 1
+
+
+def _count(world: World, selection: _Selection) -> None:
+    values = of(world.msg).xavp
+    values.add("_dsctx_", values.like([Entry("cnt", selection.count)]))
+
+
+def _select(world: World, group: int, algorithm: int, limit: int, mode: str) -> int:
+    selection = _Selection(mode, limit % 2**32 or _UNLIMITED)
+    if _manage(world, selection, group, algorithm) < 0:
+        return -1
+    _count(world, selection)
+    return 1
+
+
+@model("dispatcher")
+def ds_select(world: World, group: int, alg: int) -> int:
+    """Put the destinations of a set into `$xavp(_dsdst_)`; -1: no such set, or none is active."""
+    return _select(world, group, alg, 0xFFFF, "")
+
+
+@model("dispatcher")
+def ds_select_limit(world: World, group: int, alg: int, limit: int) -> int:
+    """As ds_select, at most `limit` destinations."""
+    return _select(world, group, alg, limit, "")
+
+
+@model("dispatcher")
+def ds_select_routes(world: World, rules: str, mode: str) -> int:
+    """As ds_select_routes_limit, without a limit."""
+    return ds_select_routes_limit(world, rules, mode, 0)
+
+
+@model("dispatcher")
+def ds_select_routes_limit(world: World, rules: str, mode: str, limit: int) -> int:
+    """Select from several sets: `1=4;2=8` is set 1 by algorithm 4, then set 2 by 8.
+
+    Args:
+        world: its request gets the destinations.
+        rules: the sets.
+        mode: `d` sets `$du`, `r` the host of the R-URI, `x` none, to the first one found.
+        limit: how many destinations there may be, 0 any number.
+    Returns:
+        1, -1 where none is found or for what can't be read.
+    """
+    if rules and not mode:
+        raise world.fault(Unpredictable("ds_select_routes reads beyond an empty mode"))
+    chosen = {"0": "dst", "d": "dst", "1": "domain", "r": "domain", "2": "", "x": ""}
+    selection, found = _Selection("", limit % 2**32 or _UNLIMITED), -1
+    done = False
+    at = 0
+    while at < len(rules):
+        rule = re.compile(r"(\d*)(?:=(\d*)(?:;|$)|$)").match(rules, at)
+        if rule is None or (not done and mode[:1].lower() not in chosen):
+            world.say(-1, f"dispatcher: invalid rules or mode: [{rules}] {mode}")
+            return -1
+        at = rule.end()
+        selection.mode = "" if done else chosen[mode[:1].lower()]
+        code = _manage(world, selection, int(rule[1] or 0), int(rule[2] or 0))
+        done = done or (code > 0 and bool(selection.mode))
+        found = max(found, code)
+    if found > 0:
+        _count(world, selection)
+    return found
+
+
+@model("dispatcher")
+def ds_set_dst(world: World) -> int:
+    """Set `$du` to the current destination; -1 without one."""
+    return _update(world, domain=False)
+
+
+@model("dispatcher")
+def ds_set_domain(world: World) -> int:
+    """Set the host of the R-URI to the current destination; -1 without one."""
+    return _update(world, domain=True)
+
+
+def _current(world: World) -> XList | None:
+    found = of(world.msg).xavp.at(_RECORDS, 0)
+    return found.value if found is not None and isinstance(found.value, XList) else None
+
+
+def _update(world: World, *, domain: bool) -> int:
+    record = _current(world)
+    address = None if record is None else record.at("uri", 0)
+    if address is None or not isinstance(address.value, str):
+        return -1
+    _apply(world, address.value, domain=domain)
     return 1
 
 
 @model("dispatcher")
 def ds_select_dst(world: World, group: int, alg: int) -> int:
     """Set `$du` to a destination of a set; -1: no such set, or none is active."""
-    return _select(world, group, alg, 0, domain=False)
+    return _select(world, group, alg, 0xFFFF, "dst")
 
 
 @model("dispatcher")
 def ds_select_dst_limit(world: World, group: int, alg: int, limit: int) -> int:
     """As ds_select_dst, with at most `limit` destinations to try."""
-    return _select(world, group, alg, limit, domain=False)
+    return _select(world, group, alg, limit, "dst")
 
 
 @model("dispatcher")
 def ds_select_domain(world: World, group: int, alg: int) -> int:
     """Set host and port of the R-URI to a destination of a set."""
-    return _select(world, group, alg, 0, domain=True)
+    return _select(world, group, alg, 0xFFFF, "domain")
 
 
 @model("dispatcher")
 def ds_select_domain_limit(world: World, group: int, alg: int, limit: int) -> int:
     """As ds_select_domain, with at most `limit` destinations to try."""
-    return _select(world, group, alg, limit, domain=True)
+    return _select(world, group, alg, limit, "domain")
 
 
 @model("dispatcher")
@@ -178,12 +324,10 @@ def _next(world: World, *, domain: bool) -> int:
     if not world.param("dispatcher", "flags", 0) & FAILOVER:
         world.say(0, "dispatcher: failover support disabled")
         return -1
-    left = world.part(Dispatcher).chosen.get(_key(world), [])
-    if len(left) < 2:
+    if _current(world) is None:
         return -1
-    del left[0]
-    _apply(world, left[0], domain=domain)
-    return 1
+    of(world.msg).xavp.remove(_RECORDS)
+    return _update(world, domain=domain)
 
 
 @model("dispatcher")
@@ -195,12 +339,19 @@ def ds_mark_dst(world: World) -> int:
 @model("dispatcher")
 def ds_mark_dst_state(world: World, sval: str) -> int:
     """Mark the current destination: letters of `aitdp`; -1 for others."""
-    left = world.part(Dispatcher).chosen.get(_key(world), [])
-    letters = sval.lower()
-    if not left or not letters or any(letter not in _STATES for letter in letters):
+    record, letters = _current(world), sval.lower()
+    failover = world.param("dispatcher", "flags", 0) & FAILOVER
+    if not letters or any(letter not in _STATES for letter in letters):
         return -1
-    left[0].state = sum({_STATES[letter] for letter in letters})
-    return 1
+    group, address = (None, None) if record is None else (record.at("grp", 0), record.at("uri", 0))
+    if not failover or group is None or address is None:
+        return -1
+    members = world.part(Dispatcher).sets.get(int(str(group.value)), [])
+    for member in members:
+        if member.uri == address.value:
+            member.state = sum({_STATES[letter] for letter in letters})
+            return 1
+    return -1
 
 
 @model("dispatcher")
