@@ -17,11 +17,13 @@ from kemi_routes import (
     bans,
     dialog,
     guard,
+    ha1,
     identity,
     listener,
     location,
     loops,
     nat,
+    patience,
     registrar,
     relay,
     seal,
@@ -40,6 +42,7 @@ CALLBACKS = (
     "ksr_registrar_event",
     "ksr_xhttp_event",
     "ksr_rtimer_listener",
+    "ksr_rtimer_probe",
 )
 
 STEPS: tuple[Callable[[], Outcome], ...] = (
@@ -73,8 +76,9 @@ def start(get_def: Callable[[str], str], former: ModuleType | None = None) -> No
     seal.use(settings.active.server_secret, getattr(former, "key", b""))
 
 
-def child_init(_rank: int) -> int:
-    """Nothing to set up in a Kamailio process: the routes keep no connections of their own."""
+def child_init(rank: int) -> int:
+    """Each Kamailio process, at start and after a reload."""
+    patience.join(rank)
     return 0
 
 
@@ -120,13 +124,14 @@ def ksr_xhttp_event(_msg: object, _event: str) -> int:
     return _guarded(websocket.upgrade)
 
 
+def ksr_rtimer_probe(_msg: object, _event: str) -> int:
+    """Five times a second, in a process of its own (rtimer): is the database back?"""
+    return _timed(ha1.probe)
+
+
 def ksr_rtimer_listener(_msg: object, _event: str) -> int:
     """Twice a second, in a process of its own (rtimer): which subscribers have changed."""
-    try:
-        listener.tick()
-    except Exception as error:
-        KSR.err(f"kemi-routes: listener.tick failed: {error!r}\n")
-    return 1
+    return _timed(listener.tick)
 
 
 def _guarded(handle: Callable[[], None]) -> int:
@@ -134,4 +139,12 @@ def _guarded(handle: Callable[[], None]) -> int:
         handle()
     except Exception as error:
         guard.fault(f"{handle.__module__}.{handle.__name__}", error)
+    return 1
+
+
+def _timed(work: Callable[[], None]) -> int:
+    try:
+        work()
+    except Exception as error:
+        KSR.err(f"kemi-routes: {work.__module__}.{work.__name__} failed: {error!r}\n")
     return 1

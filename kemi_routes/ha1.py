@@ -14,7 +14,7 @@ from enum import IntEnum
 
 import KSR
 
-from kemi_routes import settings
+from kemi_routes import patience, settings
 
 COLUMNS = ("ha1", "ha1b")
 # Their number bounds the memory for unknown users, however many are tried.
@@ -75,6 +75,14 @@ def check(realm: str, username: str) -> int:
     elif code == Code.UNKNOWN_USER:
         KSR.htable.sht_setxs("unknown", _slot(key), key, MOMENT)
     return code
+
+
+def probe() -> None:
+    """While the database is away: ask for a subscriber that there can't be, in a process that has
+    nothing else to do."""
+    table = settings.active.subscriber_table
+    nobody = "sip:nobody@invalid"
+    patience.probe(lambda: bool(KSR.auth_db.is_subscriber(nobody, table, WITH_DOMAIN) == NO_ROW))
 
 
 def nonce_is_good(realm: str) -> bool:
@@ -152,17 +160,24 @@ def _compare(realm: str, ha1: str) -> int:
 
 def _ask_database(realm: str) -> int:
     table = settings.active.subscriber_table
-    return int(KSR.auth_db.auth_check(realm, table, CHECK_IDENTITY))
+    code = patience.ask(
+        lambda: int(KSR.auth_db.auth_check(realm, table, CHECK_IDENTITY)),
+        failed=lambda code: code == Code.ERROR,
+    )
+    return Code.NO_DATABASE if code is None else code
 
 
 def _recheck(column: str, key: str, realm: str, kept: str) -> int:
     """Ask the database whether the password has changed, before a wrong one is refused."""
     table = settings.active.subscriber_table
-    code = KSR.auth_db.is_subscriber(f"sip:{key}", table, WITH_DOMAIN)
+    code = patience.ask(
+        lambda: int(KSR.auth_db.is_subscriber(f"sip:{key}", table, WITH_DOMAIN)),
+        failed=lambda code: code < 0 and code != NO_ROW,
+    )
     if code == NO_ROW:
         forget([key])
         return Code.UNKNOWN_USER
-    if code < 0:
+    if code is None or code < 0:
         return Code.NO_DATABASE
     fresh = KSR.pv.gete(f"$avp({column})")
     if fresh == kept or len(fresh) != LENGTH:

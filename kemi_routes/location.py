@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import KSR
 
-from kemi_routes import auth, nat, settings
+from kemi_routes import auth, nat, patience, settings
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # Return codes of registrar.lookup.
@@ -36,7 +36,11 @@ def locate() -> Outcome:
         return CONTINUE
     if KSR.pv.is_null("$rU"):
         return _answer(484, "Address Incomplete")
-    code = KSR.registrar.lookup(settings.active.location_table)
+    code = patience.hold(
+        KSR.pv.gete("$rU"), lambda: int(KSR.registrar.lookup(settings.active.location_table))
+    )
+    if code is None:
+        return auth.unavailable()
     if code > 0:
         return CONTINUE
     if code == METHOD_NOT_ALLOWED:
@@ -68,8 +72,12 @@ def _answer_not_allowed() -> Outcome:
 
 def _answer_offline() -> Outcome:
     uri = f"sip:{KSR.pv.gete('$rU')}@{KSR.pv.gete('$rd')}"
-    code = KSR.auth_db.is_subscriber(uri, settings.active.subscriber_table, WITH_DOMAIN_ONLY_ASK)
-    if code > 0:
+    table = settings.active.subscriber_table
+    code = patience.ask(
+        lambda: int(KSR.auth_db.is_subscriber(uri, table, WITH_DOMAIN_ONLY_ASK)),
+        failed=lambda code: code < 0 and code != NO_SUBSCRIBER,
+    )
+    if code is not None and code > 0:
         return _answer(480, "Temporarily Unavailable")
     if code == NO_SUBSCRIBER:
         return _answer(404, "Not Found")

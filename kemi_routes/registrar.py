@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import KSR
 
-from kemi_routes import connection, settings
+from kemi_routes import auth, connection, patience, settings
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 PROFILE = "phone"
@@ -38,7 +38,8 @@ def register() -> Outcome:
     """Store the bindings of a REGISTER; `save` sends the reply, on failure too.
 
     Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3),
-    and to an Expires of more than 32 bits, which Kamailio would take for a short one.
+    and to an Expires of more than 32 bits, which Kamailio would take for a short one; 503 while
+    usrloc is stuck with the bindings.
     """
     if not KSR.is_REGISTER():
         return CONTINUE
@@ -47,14 +48,8 @@ def register() -> Outcome:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
         return DONE
     contacts = asked_contacts(_contact_headers(), expires)
-    if contacts:
-        known = _of_this_call()
-        if any(int(KSR.pv.gete("$cs")) < binding.cseq for binding in known):
-            KSR.sl.sl_send_reply(400, "CSeq Out Of Order")
-            return DONE
-        _remove_outdated(known, contacts)
-    if KSR.registrar.save(settings.active.location_table, 0) > 0:
-        connection.keep()
+    if patience.hold(KSR.pv.gete("$tU"), lambda: _store(contacts)) is None:
+        return auth.unavailable()
     return DONE
 
 
@@ -101,6 +96,18 @@ def is_outdated(known: str, contacts: list[Contact], alias: str) -> bool:
         return known != new and (bool(asked) or not contacts[0].removes)
     # only one of several Contacts gets the alias
     return bool(asked) and (asked[0].removes or known not in (asked[0].uri, place + alias))
+
+
+def _store(contacts: list[Contact]) -> int:
+    if contacts:
+        known = _of_this_call()
+        if any(int(KSR.pv.gete("$cs")) < binding.cseq for binding in known):
+            return int(KSR.sl.sl_send_reply(400, "CSeq Out Of Order"))
+        _remove_outdated(known, contacts)
+    code = int(KSR.registrar.save(settings.active.location_table, 0))
+    if code > 0:
+        connection.keep()
+    return code
 
 
 def log_removal() -> None:

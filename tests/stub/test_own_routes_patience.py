@@ -1,0 +1,100 @@
+"""Our own routes on the stub: a database that hangs, and workers that wait."""
+
+from __future__ import annotations
+
+import pytest
+from ksr_stub.builders import message, options
+from ksr_stub.harness import Ksr
+from ksr_stub.models.htable import Tables
+
+from kemi_routes import patience
+
+from .test_own_routes import alice, bob, start
+
+STRANGER = "sip:stranger@other.test"
+
+
+@pytest.fixture
+def server(ksr: Ksr) -> Ksr:
+    return start(ksr)
+
+
+def others_wait(server: Ksr, queue: str, count: int = 1) -> None:
+    """So many other workers are in a queue."""
+    table = server.world.part(Tables).get(patience.TABLE)
+    assert table is not None
+    for _ in range(count):
+        table.add(queue, 1, server.clock.now)
+
+
+def test_one_worker_is_left_when_all_others_wait_for_the_database(server: Ksr) -> None:
+    others_wait(server, "pool 0", 3)
+    phone = alice(server)
+    reply = phone.register()
+    assert (reply.status, reply["Retry-After"]) == (503, "10")
+    assert server.receive(options("sip:example.test")).reply.status == 200
+    assert server.receive(message("sip:9@example.test", sender=STRANGER)).reply.status == 503
+
+
+def test_two_workers_may_wait_while_a_third_is_free(server: Ksr) -> None:
+    others_wait(server, "pool 0", 2)
+    assert alice(server).register().status == 200
+
+
+def test_a_worker_of_tcp_waits_only_while_half_of_them_do_not(ksr: Ksr) -> None:
+    ksr.listen("udp:203.0.113.10:5060", "tcp:203.0.113.10:5060")
+    server = start(ksr)
+    others_wait(server, "pool 0", 2)
+    phone = server.phone("1111", "first secret", source=("203.0.113.5", 4), proto="tcp")
+    assert phone.register().status == 503
+
+
+def test_nobody_asks_a_database_that_is_away_until_the_probe_has_found_it(server: Ksr) -> None:
+    others_wait(server, patience.AWAY)
+    phone = alice(server)
+    assert phone.register().status == 503
+    assert not [call for call in server.results[-1].calls if call.name == "auth_db.auth_check"]
+    server.lose_database()
+    timer(server)
+    assert phone.register().status == 503
+    server.lose_database(lost=False)
+    timer(server)
+    assert phone.register().status == 200
+
+
+def test_who_is_known_needs_no_database(server: Ksr) -> None:
+    """A registered phone is called while it is away."""
+    callee = bob(server)
+    callee.register()
+    others_wait(server, patience.AWAY)
+    assert server.receive(message("sip:2222@example.test", sender=STRANGER)).requests != []
+
+
+def test_bindings_that_another_worker_is_stuck_with_are_503(server: Ksr) -> None:
+    callee = bob(server)
+    callee.register()
+    others_wait(server, f"bindings {hash('2222') % patience.QUEUES}")
+    assert callee.register().status == 503
+    called = server.receive(message("sip:2222@example.test", sender=STRANGER)).reply
+    assert (called.status, called["Retry-After"]) == (503, "10")
+    assert alice(server).register().status == 200
+
+
+def test_a_queue_is_empty_afterwards_whatever_happened(server: Ksr) -> None:
+    def fail(*_arguments: object) -> int:
+        raise RuntimeError("boom")
+
+    phone = alice(server)
+    server.answer("auth_db.auth_check", fail)
+    assert phone.register().status == 500
+    table = server.world.part(Tables).get(patience.TABLE)
+    assert table is not None
+    cell = table.find("pool 0", server.clock.now)
+    assert cell is None or cell.value == 0
+
+
+def timer(server: Ksr) -> None:
+    """The probe's process has its turn."""
+    module = server.world.script
+    assert module is not None
+    module.ksr_rtimer_probe(None, "probe")
