@@ -15,7 +15,7 @@ TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nft
 
 STACK_PACKAGES := python3-attr python3-psycopg python3-venv python3-setuptools python3-wheel debootstrap iproute2 nftables
 
-.PHONY: help run test stack-test bench unit lint fuzz soak check reload install deps test-deps stack-deps venv clean
+.PHONY: help run test stack-test bench unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,6 +45,10 @@ lint: $(VENV)/.test ## ruff, mypy and ksr-lint
 
 fuzz: test-deps $(VENV)/.test ## 1,000,000 broken requests against a real Kamailio (FUZZ_MESSAGES, FUZZ_SEED)
 	FUZZ_MESSAGES=$${FUZZ_MESSAGES:-1000000} $(BIN)/pytest tests/live/test_fuzz.py $(PYTEST)
+
+fuzz-stub: $(VENV)/.test ## coverage-guided fuzzing of the stub with atheris (FUZZ_SECONDS)
+	@$(BIN)/pip install --quiet --disable-pip-version-check 'atheris>=2.3'
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} PYTHONPATH=stubs $(BIN)/python -m tests.fuzz_stub
 
 soak: test-deps $(VENV)/.test ## an hour of calls with reloads and restarts of the database (SOAK_MINUTES)
 	SOAK_MINUTES=$${SOAK_MINUTES:-60} $(BIN)/pytest -s tests/live/test_soak.py $(PYTEST)
