@@ -62,8 +62,9 @@ class Stack:
             path.unlink()
 
     def exec(self, service: str, *words: str, stdin: str | None = None) -> str:
-        """Run a command in a container, as its user. Raises CommandFailed."""
-        return self.compose("exec", "-T", service, *words, stdin=stdin)
+        """Run a command in a container, as its user and as `docker compose exec -T` does, which
+        takes a second longer. Raises CommandFailed."""
+        return MACHINE.run("docker", "exec", "-i", self.container(service), *words, stdin=stdin)
 
     def sql(self, statements: str) -> str:
         """What psql prints for SQL, without headings."""
