@@ -235,9 +235,10 @@ class Network:
         self._route(host)
         return host
 
-    def this_machine(self, address: str = SERVER) -> Namespace:
+    def this_machine(self, address: str) -> Namespace:
         """The machine itself, with an interface in the internet: it is the way to the machine's
-        other addresses for `nat` and `public_host` that are made later."""
+        other addresses for each `nat` and `public_host` that is made later. These have to be in
+        the /24 of this address, of which nothing else on the machine may have need."""
         machine = Namespace(None, address)
         self._attach(self._internet, machine, "kemi-internet", [f"{address}/24"])
         self._gateway = address

@@ -10,7 +10,7 @@ from tests.live.network import Network
 from tests.live.requirement import require
 
 from .engine import provide_images
-from .outside import Outside
+from .outside import INTERNET, Outside
 from .stack import Stack
 
 ORDER = ("test_first_start", "test_operation", "test_faults", "test_data")
@@ -41,5 +41,5 @@ def stack() -> Iterator[Stack]:
 def outside(stack: Stack) -> Iterator[Outside]:
     """An internet in which the machine has an address, with phones of two subscribers."""
     with Network() as network:
-        network.this_machine()
+        network.this_machine(f"{INTERNET}.1")
         yield Outside(network, stack)

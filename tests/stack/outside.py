@@ -15,6 +15,9 @@ from tests.live.phone import Phone
 from .stack import Stack
 
 PRIVATE = "192.168.0.103"
+# Of the networks for benchmarks (RFC 2544): the machine's own internet may need those of examples.
+INTERNET = "198.18.77"
+HOMES = {"1111": "home", "2222": "office"}
 PACKETS = 50
 
 
@@ -24,7 +27,8 @@ class Outside:
     def __init__(self, network: Network, stack: Stack) -> None:
         self.stack = stack
         self._homes = {
-            user: _home(network, name) for user, name in (("1111", "home"), ("2222", "office"))
+            user: _home(network, name, f"{INTERNET}.{number}")
+            for number, (user, name) in enumerate(HOMES.items(), 20)
         }
         self.passwords: dict[str, str] = {}
 
@@ -91,6 +95,6 @@ def call_and_hang_up(caller: Phone, callee: Phone) -> set[str]:
     return {voice.remote[0] for voice in voices if voice.remote}
 
 
-def _home(network: Network, name: str) -> tuple[Nat, Namespace]:
-    nat = network.nat(name)
+def _home(network: Network, name: str, public: str) -> tuple[Nat, Namespace]:
+    nat = network.nat(name, public)
     return nat, network.host_behind(nat, PRIVATE)
