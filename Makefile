@@ -8,14 +8,14 @@ DESTDIR ?=
 PREFIX ?= /etc/kamailio
 export RUN_DIR ?= $(CURDIR)/var
 
+VENV_PACKAGES := python3-venv python3-setuptools python3-wheel python3-attr python3-psycopg
 RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-postgres-modules \
-	kamailio-tls-modules kamailio-websocket-modules python3-attr python3-psycopg python3-venv \
-	python3-setuptools python3-wheel openssl
+	kamailio-tls-modules kamailio-websocket-modules openssl
 TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
 
-STACK_PACKAGES := python3-attr python3-psycopg python3-venv python3-setuptools python3-wheel debootstrap iproute2 nftables
+STACK_PACKAGES := debootstrap iproute2 nftables
 
-.PHONY: help run test stack-test bench unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv clean
+.PHONY: help run test stack-test bench unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -74,12 +74,15 @@ test-deps: deps # what the live tests need from Debian
 stack-deps: # what tests/stack needs from Debian beside the engine
 	@$(call apt_install,$(STACK_PACKAGES))
 
+venv-deps: # what the virtual environment needs from Debian
+	@$(call apt_install,$(VENV_PACKAGES))
+
 venv: $(VENV)/.test ## the virtual environment with the development tools
 
 clean: ## forget the virtual environment and the demo data
 	rm -rf $(VENV) var build *.egg-info
 
-$(BIN)/kemi-routes: pyproject.toml
+$(BIN)/kemi-routes: pyproject.toml | venv-deps
 	@$(PYTHON) -m venv --system-site-packages $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
