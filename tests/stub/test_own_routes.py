@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from ksr_stub.builders import invite, options, register
 from ksr_stub.harness import Ksr
-from ksr_stub.phone import Phone
 
-HOME = Path(__file__).resolve().parents[2]
-DOMAIN = "example.test"
-PRIVATE = ("192.168.0.103", 5060)
-
-
-def start(ksr: Ksr, **settings: str) -> Ksr:
-    """Kamailio with our routes and two subscribers."""
-    env = {"SIP_DOMAIN": DOMAIN, "DBURL": "sqlite:////nowhere/x.sqlite", "RUN_DIR": "/nowhere"}
-    ksr.config(HOME / "kamailio/kamailio.cfg", env={**env, **settings})
-    ksr.load(HOME / "kamailio/kemi.py")
-    ksr.subscribers.add(f"1111@{DOMAIN}", "first secret")
-    ksr.subscribers.add(f"2222@{DOMAIN}", "second secret")
-    return ksr
+from .own_routes import alice, bob, registered, ring, start
 
 
 @pytest.fixture
 def server(ksr: Ksr) -> Ksr:
     return start(ksr)
-
-
-def alice(ksr: Ksr, password: str = "first secret") -> Phone:  # noqa: S107
-    return ksr.phone("1111", password, source=("203.0.113.5", 40123), private=PRIVATE)
-
-
-def bob(ksr: Ksr, password: str = "second secret") -> Phone:  # noqa: S107
-    return ksr.phone("2222", password, source=("198.51.100.9", 50999), private=PRIVATE)
 
 
 def test_a_call_between_two_nats(server: Ksr) -> None:
@@ -61,11 +38,7 @@ def test_a_call_between_two_nats(server: Ksr) -> None:
 
 def test_the_callee_can_hang_up(server: Ksr) -> None:
     """A BYE from the callee reaches the caller behind its NAT."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
-    call = caller.call("2222")
-    ringing = callee.incoming()
+    call, ringing = ring(server)
     ringing.answer()
     assert ringing.hang_up().status == 200
     assert call.ended
@@ -135,11 +108,7 @@ def test_nobody_is_called(server: Ksr) -> None:
 
 def test_a_caller_gives_up(server: Ksr) -> None:
     """CANCEL ends the ringing: 200 to it, 487 to the INVITE."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
-    call = caller.call("2222")
-    ringing = callee.incoming()
+    call, ringing = ring(server)
     ringing.ring()
     call.cancel()
     assert ringing.cancelled
@@ -148,9 +117,7 @@ def test_a_caller_gives_up(server: Ksr) -> None:
 
 def test_a_busy_phone(server: Ksr) -> None:
     """486 goes back to the caller, whose ACK goes no further than us."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, callee = registered(server)
     call = caller.call("2222")
     callee.incoming().refuse(486)
     assert call.status == 486
@@ -158,11 +125,7 @@ def test_a_busy_phone(server: Ksr) -> None:
 
 def test_a_phone_that_does_not_answer(server: Ksr) -> None:
     """After FR_INV_TIMER the caller gets 408, and the callee a CANCEL."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
-    call = caller.call("2222")
-    ringing = callee.incoming()
+    call, ringing = ring(server)
     ringing.ring()
     server.clock.advance(121)
     assert call.status == 408
@@ -188,11 +151,7 @@ def test_pings_and_scanners(server: Ksr) -> None:
 def test_media_are_relayed(ksr: Ksr) -> None:
     """With RTPENGINE both phones get the relay's address, and BYE ends its session."""
     server = start(ksr, RTPENGINE="udp:127.0.0.1:2223")
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
-    call = caller.call("2222")
-    ringing = callee.incoming()
+    call, ringing = ring(server)
     assert "c=IN IP4 198.51.100.200" in ringing.invite.body
     ringing.answer()
     assert "c=IN IP4 198.51.100.200" in call.final.body
@@ -205,9 +164,7 @@ def test_a_dead_relay_does_not_stop_a_call(ksr: Ksr) -> None:
     """Without an answer of rtpengine the SDP goes on as it is, and it is logged."""
     server = start(ksr, RTPENGINE="udp:127.0.0.1:2223")
     server.rtpengine.alive = False
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, callee = registered(server)
     caller.call("2222")
     assert "c=IN IP4 192.168.0.103" in callee.incoming().invite.body
     assert any("rtpengine did not answer" in line for line in server.log)

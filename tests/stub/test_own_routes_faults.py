@@ -16,9 +16,7 @@ from ksr_stub.builders import (
 from ksr_stub.harness import Ksr
 from ksr_stub.sending import Hosts
 
-from .test_own_routes import alice, bob, start
-
-STRANGER = "sip:stranger@other.test"
+from .own_routes import STRANGER, alice, bob, registered, ring, start
 
 
 @pytest.fixture
@@ -165,11 +163,7 @@ def test_a_failure_of_lookup(server: Ksr) -> None:
 
 def test_an_incoming_call_keeps_nobody_elses_credentials(server: Ksr) -> None:
     """What the caller proved us is not shown to the callee, not even inside the dialog."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
-    call = caller.call("2222")
-    ringing = callee.incoming()
+    call, ringing = ring(server)
     ringing.answer()
     assert "Proxy-Authorization" not in ringing.invite
     mine = {"Proxy-Authorization": 'Digest username="1111", realm="example.test", response="0"'}
@@ -204,9 +198,7 @@ def test_two_phones_without_nat(server: Ksr) -> None:
 
 def test_a_redirection_stays_as_it_is(server: Ksr) -> None:
     """The Contact in a 302 is somebody else's address: it gets no alias."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, callee = registered(server)
     call = caller.call("2222")
     callee.incoming().refuse(302, headers=[("Contact", "<sip:2222@192.168.0.7>")])
     assert call.final["Contact"] == "<sip:2222@192.168.0.7>"
@@ -231,9 +223,7 @@ def test_a_phone_on_tcp_behind_nat(ksr: Ksr) -> None:
 
 def test_a_phone_that_can_not_be_reached(server: Ksr) -> None:
     """480 where the request can't even be sent to the phone."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, _ = registered(server)
     server.world.part(Hosts).unreachable.add("198.51.100.9")
     assert caller.call("2222").status in (480, 477)
 
@@ -253,9 +243,7 @@ def test_a_retransmitted_invite_is_absorbed(server: Ksr) -> None:
 def test_a_late_offer_goes_through_the_relay(ksr: Ksr) -> None:
     """INVITE without SDP: the 200 is the offer, the ACK the answer."""
     server = start(ksr, RTPENGINE="udp:127.0.0.1:2223")
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, callee = registered(server)
     caller.call("2222", sdp="")
     ringing = callee.incoming()
     ringing.answer()
@@ -266,9 +254,7 @@ def test_a_late_offer_goes_through_the_relay(ksr: Ksr) -> None:
 def test_media_of_a_refused_call_end(ksr: Ksr) -> None:
     """A call that never began leaves no media session."""
     server = start(ksr, RTPENGINE="udp:127.0.0.1:2223")
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, callee = registered(server)
     caller.call("2222")
     callee.incoming().refuse(486)
     assert server.rtpengine.sessions == set()
@@ -286,11 +272,7 @@ def test_a_call_to_a_contact_elsewhere(server: Ksr) -> None:
 
 def test_a_notify_stays_on_our_path(server: Ksr) -> None:
     """NOTIFY in a dialog is record-routed: it may be what makes the dialog (RFC 6665)."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
-    call = caller.call("2222")
-    ringing = callee.incoming()
+    call, ringing = ring(server)
     ringing.answer()
     call.request("NOTIFY", headers={"Event": "presence", "Subscription-State": "active"})
     assert "Record-Route" in ringing.requests[-1]
@@ -302,9 +284,7 @@ def test_a_callback_that_fails_is_logged(server: Ksr) -> None:
     def fail(*_arguments: object) -> int:
         raise RuntimeError("boom")
 
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, _ = registered(server)
     server.answer("isbflagset", fail)
     caller.call("2222")
     assert any("relay.branch failed: RuntimeError('boom')" in line for line in server.log)

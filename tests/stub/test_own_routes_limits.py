@@ -9,9 +9,8 @@ from ksr_stub.models.tcpops import Lifetimes
 
 from kemi_routes import bans
 
-from .test_own_routes import alice, bob, start
+from .own_routes import STRANGER, alice, bob, registered, start
 
-STRANGER = "sip:stranger@other.test"
 OURS = "SIP/2.0/UDP 203.0.113.10:5060;branch=z9hG4bK07ae.60cefd202cef0c9118690cb5daf8d808.0"
 THEIRS = OURS.replace("203.0.113.10", "198.51.100.1")
 PHONES = OURS.replace("z9hG4bK07ae.60cefd202cef0c9118690cb5daf8d808.0", "z9hG4bK7")
@@ -102,9 +101,7 @@ def test_a_header_that_another_server_could_read_otherwise_is_400(
 
 
 def test_it_is_400_inside_a_dialog_too(server: Ksr) -> None:
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, callee = registered(server)
     call = caller.call("2222")
     callee.incoming().answer()
     assert call.request("INFO", headers={"Subject": "S\rRoute: <sip:192.0.2.9;lr>"}).status == 400

@@ -10,7 +10,7 @@ from ksr_stub.builders import invite, message, register
 from ksr_stub.harness import Ksr
 from ksr_stub.traffic import Message
 
-from .test_own_routes import DOMAIN, start
+from .own_routes import DOMAIN, start
 
 PHONE, THIEF = ("203.0.113.5", 40123), ("198.51.100.77", 5060)
 URI = f"sip:{DOMAIN}"

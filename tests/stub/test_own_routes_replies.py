@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ksr_stub.harness import Ksr
 
-from .test_own_routes import alice, bob, start
+from .own_routes import registered, start
 
 STRAY = (
     b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 203.0.113.10;branch=z9hG4bK1.2.0\r\n"
@@ -27,9 +27,7 @@ def test_a_reply_to_nothing_that_we_sent_reaches_nobody(server: Ksr, broken: byt
 
 def test_an_answer_that_is_repeated_when_its_transaction_has_gone_is_passed_on(server: Ksr) -> None:
     """RFC 3261 16.7: else a lost ACK could not be sent again."""
-    caller, callee = alice(server), bob(server)
-    caller.register()
-    callee.register()
+    caller, callee = registered(server)
     caller.call("2222")
     ringing = callee.incoming()
     ringing.answer()

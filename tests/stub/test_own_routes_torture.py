@@ -16,7 +16,7 @@ from ..torture import (
     RFC5118,
     as_sent,
 )
-from .test_own_routes import start
+from .own_routes import start
 
 SOURCE = ("203.0.113.5", 40123)
 

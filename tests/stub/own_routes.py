@@ -1,0 +1,45 @@
+"""Our own routes on the stub, and two phones behind two NATs, for all tests of the routes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ksr_stub.dialog import Call, IncomingCall
+from ksr_stub.harness import Ksr
+from ksr_stub.phone import Phone
+
+HOME = Path(__file__).resolve().parents[2]
+DOMAIN = "example.test"
+PRIVATE = ("192.168.0.103", 5060)
+STRANGER = "sip:stranger@other.test"
+
+
+def start(ksr: Ksr, **settings: str) -> Ksr:
+    """Kamailio with our routes and two subscribers."""
+    env = {"SIP_DOMAIN": DOMAIN, "DBURL": "sqlite:////nowhere/x.sqlite", "RUN_DIR": "/nowhere"}
+    ksr.config(HOME / "kamailio/kamailio.cfg", env={**env, **settings})
+    ksr.load(HOME / "kamailio/kemi.py")
+    ksr.subscribers.add(f"1111@{DOMAIN}", "first secret")
+    ksr.subscribers.add(f"2222@{DOMAIN}", "second secret")
+    return ksr
+
+
+def alice(ksr: Ksr, password: str = "first secret") -> Phone:  # noqa: S107
+    return ksr.phone("1111", password, source=("203.0.113.5", 40123), private=PRIVATE)
+
+
+def bob(ksr: Ksr, password: str = "second secret") -> Phone:  # noqa: S107
+    return ksr.phone("2222", password, source=("198.51.100.9", 50999), private=PRIVATE)
+
+
+def registered(ksr: Ksr) -> tuple[Phone, Phone]:
+    """Both phones, registered."""
+    caller, callee = alice(ksr), bob(ksr)
+    assert [phone.register().status for phone in (caller, callee)] == [200, 200]
+    return caller, callee
+
+
+def ring(ksr: Ksr, sdp: str | None = None) -> tuple[Call, IncomingCall]:
+    """Both phones, registered, and one calls the other: both ends of the call."""
+    caller, callee = registered(ksr)
+    return caller.call("2222", sdp=sdp), callee.incoming()
