@@ -9,6 +9,9 @@ import pytest
 from ksr_stub.builders import cancel, invite, message, request
 from ksr_stub.harness import Ksr
 from ksr_stub.sending import Hosts
+from ksr_stub.traffic import Message
+
+from kemi_routes import auth, digest
 
 from .own_routes import STRANGER, alice, bob, registered, ring, start
 
@@ -116,3 +119,137 @@ def test_new_routes_that_do_not_load_leave_the_old_ones(server: Ksr) -> None:
     assert sys.modules["kemi_routes.engine"] is engine
     assert any("the new routes don't load, the old ones stay" in line for line in server.log)
     assert alice(server).register().status == 200
+
+
+def test_an_ambiguous_ack_of_a_dialog_is_dropped(server: Ksr) -> None:
+    """It is not passed on, and an ACK has no answer."""
+    call, ringing = ring(server)
+    ringing.answer()
+    data = request(
+        "ACK", call.target, call_id=call.call_id, from_tag=call.local_tag, to_tag=call.remote_tag,
+        route=call.routes, headers={"X-Fold": "one\rtwo"},
+    )  # fmt: skip
+    assert call.phone.send(data).sent == []
+
+
+def test_a_phone_without_nat_hangs_up_without_an_alias(server: Ksr) -> None:
+    """Nothing in the dialog says that a phone is behind NAT: no Contact is changed."""
+    caller = server.phone("1111", "first secret", source=("203.0.113.5", 5060))
+    callee = server.phone("2222", "second secret", source=("198.51.100.9", 5060))
+    caller.register()
+    callee.register()
+    call = caller.call("2222")
+    ringing = callee.incoming()
+    ringing.answer()
+    assert "alias" not in call.final["Contact"]
+    assert call.hang_up().status == 200
+    assert server.results[-1].called("nathelper.set_contact_alias_trim") == []
+    assert not any(one.called("setbflag") for one in server.results)
+
+
+def test_the_contact_in_a_reply_from_behind_another_proxy_stays(server: Ksr) -> None:
+    """Its Record-Route says that we are not the first hop: we don't know where the phone is."""
+    caller = alice(server)
+    caller.register()
+    proxy = server.phone("9", source=("192.0.2.77", 5060), domain="elsewhere.test")
+    call = caller.call("sip:9@192.0.2.77:5060")
+    invited = proxy.incoming().invite
+    contact = "<sip:9@192.168.0.7>"
+    routes = ["<sip:192.0.2.77;lr>", *invited.all("Record-Route")]
+    headers = [("Contact", contact), *(("Record-Route", one) for one in routes)]
+    result = proxy.reply(without(invited, "Record-Route"), 200, headers=headers)
+    assert result.called("nathelper.set_contact_alias_trim") == []
+    assert call.final["Contact"] == contact
+
+
+def without(request: Message, name: str) -> Message:
+    """The same request without a header."""
+    lines = [line for line in request.data.split(b"\r\n") if not line.startswith(name.encode())]
+    return Message(b"\r\n".join(lines), request.to)
+
+
+@pytest.mark.parametrize(
+    ("code", "nonce_is_good", "answer"),
+    [
+        (1, False, auth.Verdict.ACCEPT),
+        (-1, True, auth.Verdict.UNAVAILABLE),
+        (-1, False, auth.Verdict.CHALLENGE),
+        (-100, False, auth.Verdict.UNAVAILABLE),
+        (-2, False, auth.Verdict.CHALLENGE),
+        (-3, False, auth.Verdict.CHALLENGE),
+        (-4, False, auth.Verdict.CHALLENGE_STALE),
+        (-5, False, auth.Verdict.CHALLENGE),
+        (-6, False, auth.Verdict.CHALLENGE_STALE),
+        (-8, False, auth.Verdict.FORBIDDEN),
+    ],
+)
+def test_each_code_of_a_check_has_its_answer(
+    code: int, nonce_is_good: bool, answer: auth.Verdict
+) -> None:
+    assert auth.verdict(code, nonce_is_good) is answer
+
+
+@pytest.mark.parametrize("nonce", ["", "too short", "ä"])
+def test_what_is_no_nonce_of_ours_is_bound_to_nothing(nonce: str) -> None:
+    assert not digest.is_bound(nonce, "call", "192.0.2.1", "secret")
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ("SIP:Example.Test", True),
+        ("sip:example.test:5060", True),
+        ("sip:example.test:5061", False),
+        ("sip:other.test", False),
+        ("nonsense", False),
+    ],
+)
+def test_the_digest_uri_is_the_request_uri(given: str, same: bool) -> None:
+    assert digest.is_same_uri(given, "sip:example.test:5060") is same
+
+
+def test_a_request_that_not_even_a_transaction_is_made_for_is_answered(server: Ksr) -> None:
+    """The reply says what went wrong, though tm is not there to send it."""
+    bob(server).register()
+    server.answer("tm.t_relay", -1)
+    result = server.receive(message("sip:2222@example.test", sender=STRANGER))
+    assert result.reply.status == 500
+
+
+def test_what_can_not_be_sent_inside_a_dialog_has_the_answer_of_tm(server: Ksr) -> None:
+    """It is no call to one of our users: 480 would be wrong."""
+    call, ringing = ring(server)
+    ringing.answer()
+    server.world.part(Hosts).unreachable.add("198.51.100.9")
+    assert call.request("INFO").status == 477
+
+
+@pytest.mark.parametrize(
+    ("contacts", "kept"),
+    [
+        (["<sip:one@192.0.2.1>", "<sip:two@192.0.2.2>"], ["one", "two"]),
+        (["<sip:one@192.0.2.1>;expires=0", "<sip:two@192.0.2.2>"], ["two"]),
+    ],
+)
+def test_a_register_with_several_contacts_says_itself_which_stay(
+    server: Ksr, contacts: list[str], kept: list[str]
+) -> None:
+    phone = bob(server)
+    assert phone.register(contact="<sip:one@192.0.2.1>, <sip:two@192.0.2.2>").status == 200
+    assert phone.register(contact=", ".join(contacts)).status == 200
+    users = [one.uri.split("@")[0] for one in server.location.bindings("2222@example.test")]
+    assert sorted(users) == [f"sip:{user}" for user in kept]
+
+
+def test_used_credentials_of_a_call_are_stale(server: Ksr) -> None:
+    """Only a REGISTER is answered again: tm absorbs the retransmissions of everything else."""
+    call, _ = ring(server)
+    assert call.transaction is not None
+    proof = call.transaction.request["Proxy-Authorization"]
+    again = invite(
+        "sip:2222@example.test", sender="sip:1111@example.test", call_id=call.call_id,
+        headers={"Proxy-Authorization": proof},
+    )  # fmt: skip
+    reply = call.phone.send(again).reply
+    assert reply.status == 407
+    assert "stale=true" in reply["Proxy-Authenticate"]
