@@ -16,7 +16,7 @@ from ksr_stub.tables import Tables
 
 from kemi_routes.subscribers.schema import initialise
 
-from .test_own_routes import DOMAIN, alice, bob, start
+from .own_routes import DOMAIN, alice, bob, start
 
 AOR = f"1111@{DOMAIN}"
 SECRET, OTHER = "first secret", "second secret"

@@ -12,7 +12,7 @@ from ksr_stub.traffic import Message
 
 from kemi_routes.identity import CLAIMS
 
-from .test_own_routes import DOMAIN, alice, bob, start
+from .own_routes import DOMAIN, alice, bob, start
 
 PEER = ("192.0.2.9", 5060)
 STRANGER = "sip:stranger@other.test"
