@@ -8,7 +8,7 @@ import pytest
 from ksr_stub.harness import Ksr
 
 from ..mutation import Mutator, seeds
-from .test_own_routes import DOMAIN, alice, start
+from .own_routes import DOMAIN, alice, start
 
 MESSAGES = 1000
 # What a step may fail of, and is answered with 400: bytes that are no text.

@@ -9,7 +9,7 @@ from ksr_stub.models.htable import Tables
 
 from kemi_routes import patience
 
-from .test_own_routes import alice, bob, start
+from .own_routes import alice, bob, start
 
 STRANGER = "sip:stranger@other.test"
 
