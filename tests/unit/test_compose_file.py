@@ -52,7 +52,7 @@ def packages(path: str) -> str:
     """The list of packages in a file."""
     text = (ROOT / path).read_text()
     if path == "Makefile":
-        return text.partition("RUN_PACKAGES :=")[2].partition("TEST_PACKAGES")[0]
+        return text.partition("VENV_PACKAGES :=")[2].partition("TEST_PACKAGES")[0]
     return text.partition("--no-install-recommends")[2].partition(" && rm")[0]
 
 
