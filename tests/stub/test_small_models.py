@@ -156,7 +156,7 @@ def test_gateways_in_turn(gateways: Ksr) -> None:
 
 
 def test_the_latest_gateway_of_a_priority_comes_first(ksr: Ksr) -> None:
-    """Kamailio loads a set so, and by hash the Call-ID chooses the gateway."""
+    """A set that is missing is passed over, and all of the next one are kept for failover."""
     for number in (5, 6, 7):
         ksr.world.part(Dispatcher).add(2, f"sip:192.0.2.{number}")
     ksr.param("dispatcher", "flags", 2)
