@@ -39,6 +39,7 @@ LOGS: dict[str, list[str]] = {"text": [], "json": ["--log-engine=json:Mc"]}
 NOT_STARTED = 1
 NOT_STARTED_WHY = "kemi-routes: Kamailio did not start, its log above says why"
 WRONG_SETTINGS = 2
+TLS_CONFIG = "tls.cfg"
 DEMO_USERS = ("1111", "2222")
 # unix(7): the path of a socket has 107 bytes at most
 MAX_RUN_DIR = 107 - len("/kamailio_rpc.sock")
@@ -68,6 +69,7 @@ def main(argv: list[str]) -> int:
         print("kemi-routes: the settings are in order")
         return 0
     secret_files.make_certificate(active, Path(environ["SECRETS_DIR"]))
+    write_tls_config(active)
     try:
         initialise(active.dburl)
         made = add_demo_subscribers(active) if options.demo else {}
@@ -92,7 +94,7 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     environ = {name: value for name, value in environ.items() if value.strip()}
     environ.setdefault("RUN_DIR", str(PACKAGE_PARENT / "var"))
     environ.setdefault("SECRETS_DIR", environ["RUN_DIR"])
-    for name in {"RUN_DIR", "SECRETS_DIR", "TLS_CERT", "TLS_KEY"} & environ.keys():
+    for name in {"RUN_DIR", "SECRETS_DIR", "TLS_CERT", "TLS_KEY", "TLS_CONFIG"} & environ.keys():
         environ[name] = str(Path(environ[name]).absolute())  # Kamailio runs in RUN_DIR
     run_dir, secrets_dir = environ["RUN_DIR"], Path(environ["SECRETS_DIR"])
     environ.setdefault("LISTEN", _usual_sockets(tls="TLS_CERT" in environ))
@@ -104,6 +106,8 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     if "tls:" in environ["LISTEN"] and not {"TLS_CERT", "TLS_KEY"} & environ.keys():
         environ["TLS_CERT"] = str(secrets_dir / secret_files.CERTIFICATE)
         environ["TLS_KEY"] = str(secrets_dir / secret_files.CERTIFICATE_KEY)
+    if "TLS_CERT" in environ:
+        environ.setdefault("TLS_CONFIG", f"{run_dir}/{TLS_CONFIG}")
     environ["DBURL"] = _as_kamailio_reads(environ["DBURL"])
     environ["PATH"] = SYSTEM_PATH
     environ["PYTHONPATH"] = str(PACKAGE_PARENT)
@@ -152,14 +156,27 @@ def machine_faults(
     for item in values.get("listen") or ():
         if (reason := _not_ours(item, free=starts)) is not None:
             faults.append(f"LISTEN {item}: {reason}")
-    for name in ("tls_cert", "tls_key"):
+    ours = {secrets_dir, Path(run_dir)}
+    for name in ("tls_cert", "tls_key", "tls_config"):
         path = values.get(name)
-        made_up = path is not None and Path(path).parent == (secrets_dir or Path(run_dir))
+        made_up = path is not None and Path(path).parent in ours
         if path is not None and not made_up and not os.access(path, os.R_OK):
-            faults.append(f"{name.upper()} {path} can't be read: name a PEM file that can")
+            faults.append(f"{name.upper()} {path} can't be read: name a file that can")
     if shutil.which("kamailio", path=SYSTEM_PATH) is None:
         faults.append("kamailio is not installed: `make run` installs it on Debian")
     return faults
+
+
+def write_tls_config(active: Settings) -> None:
+    """Write Kamailio's `tls.cfg` where the operator has none: only what is in such a file can be
+    read again without a restart."""
+    path = Path(active.run_dir) / TLS_CONFIG
+    if active.tls_config == str(path):
+        certificate = f"certificate = {active.tls_cert}\nprivate_key = {active.tls_key}\n"
+        path.write_text(
+            f"[server:default]\nmethod = TLSv1.2+\n{certificate}\n"
+            f"[client:default]\nmethod = TLSv1.2+\n{certificate}"
+        )
 
 
 def listen_options(active: Settings) -> list[str]:

@@ -258,6 +258,11 @@ class Settings:
         text, "PEM file", "Server certificate; TLS is on when it is set."
     )
     tls_key: str | None = setting(text, "PEM file", "Its private key.")
+    tls_config: str | None = setting(
+        text,
+        "file",
+        "Kamailio's `tls.cfg`, which `kamcmd tls.reload` reads again; the launcher makes one.",
+    )
     db_timeout: int = setting(
         number(1, 60),
         "seconds",
