@@ -44,10 +44,13 @@ def refuse_guesses(account: str) -> Outcome:
     Replies: 403.
     """
     most, source = settings.active.max_guesses, KSR.pv.get("$si")
+    of_source, of_account = _count(GUESSES, source), _count(GUESSES, account)
+    if not (of_source or of_account):
+        return CONTINUE
     uri = f"sip:{account}"
     if _count(GUESSES, f"{source} {account}") >= most:
         banned = not _is_home(uri, with_port=True)
-    elif _count(GUESSES, account) >= most or _count(GUESSES, source) >= most * ACCOUNTS:
+    elif of_account >= most or of_source >= most * ACCOUNTS:
         banned = not _is_home(uri, with_port=False)
     else:
         return CONTINUE

@@ -61,6 +61,16 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
     location.locate,
     relay.send,
 )
+# A REGISTER ends in the registrar: what is there for calls is passed over.
+REGISTER_STEPS = (
+    bans.limit_rate,
+    guard.screen,
+    loops.stop,
+    nat.detect,
+    dialog.within,
+    auth.authenticate,
+    registrar.register,
+)
 
 
 def start(get_def: Callable[[str], str], former: ModuleType | None = None) -> None:
@@ -86,7 +96,7 @@ def ksr_request_route(_msg: object) -> int:
     """Every SIP request: the steps one after the other, until one is done with it."""
     step = STEPS[0]
     try:
-        for step in STEPS:
+        for step in REGISTER_STEPS if KSR.is_REGISTER() else STEPS:
             if step() is DONE:
                 break
     except Exception as error:
