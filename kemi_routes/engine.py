@@ -62,7 +62,7 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
     relay.send,
 )
 # A REGISTER ends in the registrar: what is there for calls is passed over.
-REGISTER_STEPS = (
+REGISTER_STEPS: tuple[Callable[[], Outcome], ...] = (
     bans.limit_rate,
     guard.screen,
     loops.stop,
