@@ -61,14 +61,15 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
     location.locate,
     relay.send,
 )
-# A REGISTER ends in the registrar: what is there for calls is passed over.
+# A REGISTER ends in the registrar: what is there for calls is passed over. NAT is looked at last:
+# a phone that is only challenged needs no alias.
 REGISTER_STEPS: tuple[Callable[[], Outcome], ...] = (
     bans.limit_rate,
     guard.screen,
     loops.stop,
-    nat.detect,
     dialog.within,
     auth.authenticate,
+    nat.detect,
     registrar.register,
 )
 

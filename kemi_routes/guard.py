@@ -40,10 +40,11 @@ def screen() -> Outcome:
     if KSR.maxfwd.process_maxfwd(MAX_FORWARDS) < 0:
         KSR.sl.sl_send_reply(483, "Too Many Hops")
         return DONE
-    checks = SANITY_REGISTER if KSR.is_REGISTER() else SANITY_MESSAGE
+    registers = KSR.is_REGISTER()
+    checks = SANITY_REGISTER if registers else SANITY_MESSAGE
     if KSR.sanity.sanity_check(checks, SANITY_URIS) < 0:
         return _refuse_malformed()
-    if KSR.is_OPTIONS() and KSR.is_myself_ruri() and KSR.pv.is_null("$rU"):
+    if not registers and KSR.is_OPTIONS() and KSR.is_myself_ruri() and KSR.pv.is_null("$rU"):
         KSR.sl.sl_send_reply(200, "Keepalive")
         return DONE
     return CONTINUE
@@ -51,6 +52,8 @@ def screen() -> Outcome:
 
 def outside_dialog() -> Outcome:
     """Answer requests that make no sense without a dialog (RFC 3261 12.2.2: 481)."""
+    if KSR.is_REGISTER():
+        return CONTINUE
     if KSR.is_ACK():
         return DONE
     if KSR.pv.gete("$rm") in DIALOG_METHODS:

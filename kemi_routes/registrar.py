@@ -47,8 +47,8 @@ def register() -> Outcome:
     if expires.isdigit() and int(expires) > LONGEST:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
         return DONE
-    contacts = asked_contacts(_contact_headers(), expires)
-    if patience.hold(KSR.pv.gete("$tU"), lambda: _store(contacts)) is None:
+    headers = _contact_headers()
+    if patience.hold(KSR.pv.gete("$tU"), lambda: _store(headers, expires)) is None:
         return auth.unavailable()
     return DONE
 
@@ -98,9 +98,10 @@ def is_outdated(known: str, contacts: list[Contact], alias: str) -> bool:
     return bool(asked) and (asked[0].removes or known not in (asked[0].uri, place + alias))
 
 
-def _store(contacts: list[Contact]) -> int:
+def _store(headers: list[str], expires: str) -> int:
+    known = _of_this_call()
+    contacts = asked_contacts(headers, expires) if known else []
     if contacts:
-        known = _of_this_call()
         if any(int(KSR.pv.gete("$cs")) < binding.cseq for binding in known):
             return int(KSR.sl.sl_send_reply(400, "CSeq Out Of Order"))
         _remove_outdated(known, contacts)

@@ -57,9 +57,11 @@ def test_the_steps_of_a_request(server: Ksr) -> None:
     modules = ("engine", "bans", "guard", "loops", "nat", "dialog", "auth", "registrar")
     ran = [step for step in result.steps if step.partition(".")[0] in modules and "._" not in step]
     assert ran[:5] == [
-        "engine.ksr_request_route", "bans.limit_rate", "guard.screen", "loops.stop", "nat.detect",
+        "engine.ksr_request_route", "bans.limit_rate", "guard.screen", "loops.stop",
+        "dialog.within",
     ]  # fmt: skip
     assert "auth.authenticate" in ran
+    assert "nat.detect" not in ran
     assert "registrar.register" not in ran
     assert result.reply.status == 401
 
