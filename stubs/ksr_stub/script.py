@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import traceback
 from types import ModuleType
+from typing import NoReturn
 
 from ksr_stub import watch
-from ksr_stub.errors import MissingCallback, StubError, WrongReturn
+from ksr_stub.errors import MissingCallback, NotModelled, StubError, WrongReturn
+from ksr_stub.message import SipMessage
+from ksr_stub.text import from_python, to_python
 from ksr_stub.world import World
 
 
 class PythonMessage:
-    """The `msg` argument of a callback: hardly anything of it is used by routes."""
+    """The `msg` argument of a callback (app_python3's python_msgobj.c): the message as it came."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-
-    @property
-    def Method(self) -> str:
-        """The method of a request."""
-        return self._world.msg.method
 
     @property
     def Type(self) -> str:
@@ -27,9 +25,63 @@ class PythonMessage:
         return "SIP_REQUEST" if self._world.msg.is_request else "SIP_REPLY"
 
     @property
+    def Method(self) -> str:
+        """The method of a request."""
+        return to_python(self._only(request=True).method)
+
+    @property
     def RURI(self) -> str:
         """The R-URI that came."""
-        return self._world.msg.ruri
+        return to_python(self._only(request=True).ruri)
+
+    @property
+    def Status(self) -> str:
+        """The status of a reply, as text."""
+        return str(self._only(request=False).status)
+
+    @property
+    def src_address(self) -> tuple[str, int]:
+        """Address and port that it came from."""
+        source = self._world.msg.source
+        return source.host, source.port
+
+    @property
+    def dst_address(self) -> tuple[str, int]:
+        """Address and port that it came to."""
+        socket = self._world.msg.socket
+        return socket.host, socket.port
+
+    def getHeader(self, name: str) -> str | None:
+        """The body of the first header field of exactly that name: `f` is not `From`."""
+        wanted = from_python(name).lower()
+        for header in self._world.msg.headers:
+            if header.name.lower() == wanted:
+                return to_python(header.body)
+        return None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name not in _OLD_FUNCTIONS:
+            raise AttributeError(f"'msg' object has no attribute {name!r}")
+        raise self._world.fault(
+            NotModelled(
+                f"msg.{name} is there in Kamailio but has no model: use {_OLD_FUNCTIONS[name]}"
+            )
+        )
+
+    def _only(self, *, request: bool) -> SipMessage:
+        message = self._world.msg
+        if message.is_request is not request:
+            raise RuntimeError(f"Not a {'request' if request else 'reply'}: it has no such part")
+        return message
+
+
+# what a script calls instead, which this stub and every Kamailio know
+_OLD_FUNCTIONS = {
+    "call_function": "KSR.module.function",
+    "rewrite_ruri": "KSR.seturi",
+    "set_dst_uri": "KSR.setdsturi",
+    "copy": 'KSR.pv.get("$mb")',
+}
 
 
 def load(world: World, module: ModuleType) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import KSR
 import pytest
 from ksr_stub.builders import options, register
-from ksr_stub.errors import ReturnCodeAsTruth, UnknownFunction
+from ksr_stub.errors import NotModelled, ReturnCodeAsTruth, UnknownFunction
 from ksr_stub.harness import Ksr
 
 from .conftest import PLUGIN
@@ -255,3 +255,30 @@ def test_receive_takes_bytes(ksr: Ksr) -> None:
     """A text instead of bytes is refused with what to do."""
     with pytest.raises(TypeError, match="not str: build them with"):
         ksr.receive("OPTIONS sip:example.test SIP/2.0\r\n\r\n")  # type: ignore[arg-type]
+
+
+def test_a_callback_can_ask_its_message(ksr: Ksr, script: Path) -> None:
+    """`msg` has what app_python3 gives it, and says what to call in place of its old functions."""
+    seen = "[msg.Type, msg.Method, msg.RURI, msg.src_address, msg.dst_address, msg.getHeader('to')]"
+    ksr.load(edited(script, "    answer()\n", f"    answer.seen = {seen}\n"))
+    ksr.receive(options())
+    assert sys.modules["routes"].answer.seen == [
+        "SIP_REQUEST", "OPTIONS", "sip:example.test", ("203.0.113.7", 40123),
+        ("203.0.113.10", 5060), "<sip:example.test>",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "says"),
+    [
+        ("msg.Status", RuntimeError, "Not a reply"),
+        ("msg.call_function('t_relay')", NotModelled, r"use KSR\.module\.function"),
+        ("msg.status", AttributeError, "no attribute 'status'"),
+    ],
+)
+def test_what_a_message_can_not_say_is_named(
+    ksr: Ksr, script: Path, asked: str, error: type[Exception], says: str
+) -> None:
+    ksr.load(edited(script, "    answer()\n", f"    {asked}\n"))
+    with pytest.raises(error, match=says):
+        ksr.receive(options())
