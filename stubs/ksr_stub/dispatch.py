@@ -176,6 +176,13 @@ def _mismatch(kind: str, argument: object) -> Exception | None:
     return OverflowError(f"got {argument}, which is no 32-bit int")
 
 
+# what other KEMI languages have
+_INSTEAD = {
+    "KSR.x": ": return from the callback instead; sys.exit() works, too, and is slower",
+    "KSR.drop": ": call KSR.set_drop() and return instead",
+}
+
+
 def _unknown(world: World, namespace: str, name: str) -> NoReturn:
     full = ".".join(part for part in ("KSR", namespace, name) if part)
     if not world.strict:
@@ -187,6 +194,7 @@ def _unknown(world: World, namespace: str, name: str) -> NoReturn:
         name, {f for ns, f in known if ns == namespace} or {ns for ns, _ in known}
     )
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    hint = _INSTEAD.get(full, hint)
     raise world.fault(
         UnknownFunction(
             f"Kamailio {world.version} has no {full}: it would raise AttributeError{hint}"

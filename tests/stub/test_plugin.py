@@ -282,3 +282,12 @@ def test_what_a_message_can_not_say_is_named(
     ksr.load(edited(script, "    answer()\n", f"    {asked}\n"))
     with pytest.raises(error, match=says):
         ksr.receive(options())
+
+
+@pytest.mark.parametrize(("call", "instead"), [("x.exit()", "return"), ("drop()", "set_drop")])
+def test_what_other_languages_have_is_named_with_what_python_has(
+    ksr: Ksr, script: Path, call: str, instead: str
+) -> None:
+    ksr.load(edited(script, "    answer()\n", f"    KSR.{call}\n"))
+    with pytest.raises(UnknownFunction, match=instead):
+        ksr.receive(options())
