@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from kemi_routes import secret_files, settings
+from kemi_routes import logbook, secret_files, settings
 from kemi_routes.settings import Settings, SettingsError
 from kemi_routes.subscribers.credentials import generate_password
 from kemi_routes.subscribers.errors import StoreError, SubscriberExists
@@ -29,6 +30,7 @@ PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 60.0
 RESTART_PAUSE = 1.0
 ORPHAN_PATIENCE = 5.0
+VERBOSE = 2  # LOG_LEVEL from which the whole log is wanted
 TERMINATE_AGAIN = 1.0
 # what the main process calls itself when it has started all others
 ALL_STARTED = b"main process - attendant"
@@ -282,7 +284,10 @@ class Supervisor:
         self._output: dict[str, Any] = (
             {"stdout": subprocess.DEVNULL, "stderr": sys.stdout} if log == "json" else {}
         )
+        if log == "text" and active.log_level < VERBOSE:
+            self._output = {"stderr": subprocess.PIPE}
         self._process: subprocess.Popen[bytes] | None = None
+        self._log: threading.Thread | None = None
         self._ending = False
 
     def run(self, ready_message: str) -> int:
@@ -330,6 +335,8 @@ class Supervisor:
             start_new_session=True,
             **self._output,
         )
+        if self._process.stderr is not None:
+            self._log = logbook.follow(self._process.stderr, sys.stderr.buffer)
         deadline = time.monotonic() + START_TIMEOUT
         while self._process.poll() is None and not self._ending and time.monotonic() < deadline:
             if self._answers():
@@ -358,6 +365,8 @@ class Supervisor:
             self._process.wait()
             signal.setitimer(signal.ITIMER_REAL, 0)
             end_orphans(self._process.pid)
+        if self._log is not None:
+            self._log.join(ORPHAN_PATIENCE)
 
     def _end(self, _signum: int, _frame: FrameType | None) -> None:
         self._ending = True

@@ -15,6 +15,7 @@ from .message import Message
 from .network import SERVER, Namespace
 from .phone import Phone
 from .process import Process
+from .server import Server
 
 FLOODER = "203.0.113.70"
 DOMAIN = "example.test"
@@ -263,3 +264,22 @@ def heard(flooder: RawSocket) -> list[int]:
             found.append(flooder.receive(0.5).status)
         except TimeoutError:
             return found
+
+
+# The log
+
+
+def test_packets_that_are_no_sip_do_not_fill_the_log(server: Server, loopback: Namespace) -> None:
+    """Kamailio logs each of them whole, on several lines."""
+    before = server.mark()
+    sender = RawSocket(loopback, ("127.0.0.1", 0), server.address())
+    for number in range(2000):
+        broken = packet("REGISTER", sender, number=number).replace(b"From: <", b"From: <<<")
+        sender.send(broken.replace(b"A phone", b"x" * 5000))
+    sender.send(packet("OPTIONS", sender, number=9999))
+    while not (answer := sender.receive())["CSeq"].startswith("9999"):
+        assert answer.status == 400
+    lines = server.process.lines[before:]
+    assert max(len(line.encode()) for line in lines) < 350
+    assert sum(len(line.encode()) + 1 for line in lines) < 2000 * 200
+    server.wait_for_log(r"\d+ lines of the log left out")
