@@ -7,6 +7,7 @@ listener renews while it sees what changes in the database. Without that value n
 
 from __future__ import annotations
 
+import re
 import secrets
 import zlib
 from collections.abc import Iterable
@@ -24,14 +25,14 @@ MOMENT = 1
 DAY = 86400
 
 HA1_INPUT = 1
-LENGTH = 32
+HASH = re.compile("[0-9a-f]{32}")
 # auth_db.auth_check: the digest user is the user in From, and in a REGISTER in To as well.
 CHECK_IDENTITY = 1
 # auth_db.is_subscriber: match the domain too; load the columns of load_credentials.
 WITH_DOMAIN = 1
 NO_ROW = -2
 # Random, because who knows an HA1 could answer a challenge with it.
-NOBODYS = secrets.token_hex(LENGTH // 2)
+NOBODYS = secrets.token_hex(16)
 
 
 class Code(IntEnum):
@@ -61,7 +62,7 @@ def check(realm: str, username: str) -> int:
     trust = _trust()
     column, key = _kept_as(realm, username) if trust else ("", "")
     if not column:
-        return _ask_database(realm)
+        return _ask_database(realm, username)
     kept = str(KSR.htable.sht_gete(column, key))
     if kept:
         code = _compare(realm, kept)
@@ -69,7 +70,7 @@ def check(realm: str, username: str) -> int:
     if KSR.htable.sht_get("unknown", _slot(key)) == key:
         code = _compare(realm, NOBODYS)
         return Code.UNKNOWN_USER if code in (Code.OK, Code.WRONG_PASSWORD) else code
-    code = _ask_database(realm)
+    code = _ask_database(realm, username)
     if code > 0:
         _keep(column, key, trust)
     elif code == Code.UNKNOWN_USER:
@@ -158,13 +159,27 @@ def _compare(realm: str, ha1: str) -> int:
     return int(KSR.auth.pv_auth_check(realm, ha1, HA1_INPUT, 0))
 
 
-def _ask_database(realm: str) -> int:
+def _ask_database(realm: str, username: str) -> int:
     table = settings.active.subscriber_table
     code = patience.ask(
         lambda: int(KSR.auth_db.auth_check(realm, table, CHECK_IDENTITY)),
         failed=lambda code: code == Code.ERROR,
     )
-    return Code.NO_DATABASE if code is None else code
+    if code is None:
+        return Code.NO_DATABASE
+    if code > 0 and not _is_hash(_loaded("ha1b" if "@" in username else "ha1")):
+        # auth_db takes any text for a hash: that of who has blocked a subscriber is no secret
+        return Code.WRONG_PASSWORD
+    return code
+
+
+def _loaded(column: str) -> str:
+    """What the last query of auth_db has found in a column."""
+    return str(KSR.pv.gete(f"$avp({column})"))
+
+
+def _is_hash(text: str) -> bool:
+    return HASH.fullmatch(text) is not None
 
 
 def _recheck(column: str, key: str, realm: str, kept: str) -> int:
@@ -179,8 +194,8 @@ def _recheck(column: str, key: str, realm: str, kept: str) -> int:
         return Code.UNKNOWN_USER
     if code is None or code < 0:
         return Code.NO_DATABASE
-    fresh = KSR.pv.gete(f"$avp({column})")
-    if fresh == kept or len(fresh) != LENGTH:
+    fresh = _loaded(column)
+    if fresh == kept or not _is_hash(fresh):
         return Code.WRONG_PASSWORD
     forget([key])
     # The nonce is used up by now, so this says STALE_NONCE or NONCE_REUSED: the phone tries again.
@@ -194,10 +209,9 @@ def _keep(column: str, key: str, trust: str) -> None:
     here, or is seen below.
     """
     lasts = int(trust.partition(" ")[0])
-    fresh = KSR.pv.gete(f"$avp({column})")
-    if not lasts or len(fresh) != LENGTH:
+    if not lasts:
         return
-    KSR.htable.sht_setxs(column, key, fresh, lasts)
+    KSR.htable.sht_setxs(column, key, _loaded(column), lasts)
     if _trust() != trust:
         KSR.htable.sht_rm(column, key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from kemi_routes.subscribers.database import connect
 from kemi_routes.subscribers.store import open_store
 
 from .conftest import require
+from .digest import quoted
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
@@ -285,6 +287,35 @@ def test_who_was_unknown_is_served_soon_after_being_added(server: Server) -> Non
     assert _is_refused(phone)
     server.add_subscriber(f"3333@{DOMAIN}", PASSWORD)
     eventually(lambda: phone.register().status == 200, "registration", PROMISED)
+
+
+@pytest.mark.parametrize("cached", ["0", "1"])
+def test_a_column_without_a_hash_lets_nobody_in(host: Namespace, cached: str) -> None:
+    """auth_db takes any text for a hash, and who knows it can answer a challenge with it."""
+    text = "this subscriber has been blocked"
+    server = Server(host, settings={"CREDENTIALS_CACHE": cached})
+    alice = server.phone(host, "1111", local=ANY_PORT)
+    alice.password = None
+    with connect(server.settings["DBURL"]) as database:
+        for ha1, status in ((text, 401), (_md5(text), 200)):
+            database.execute("UPDATE subscriber SET ha1 = ?", (ha1,))
+            assert _register_with_ha1(alice, ha1) == status
+    server.close()
+
+
+def _register_with_ha1(phone: Phone, ha1: str) -> int:
+    """The status that somebody gets who knows no password, but its hash."""
+    nonce = quoted(phone.register()["WWW-Authenticate"], "nonce")
+    response = _md5(f"{ha1}:{nonce}:00000001:c:auth:{_md5(f'REGISTER:sip:{DOMAIN}')}")
+    value = (
+        f'Digest username="1111", realm="{DOMAIN}", nonce="{nonce}", uri="sip:{DOMAIN}", '
+        f'response="{response}", qop=auth, nc=00000001, cnonce="c"'
+    )
+    return phone.register(headers={"Authorization": value}).status
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 # The listener

@@ -212,6 +212,7 @@ def test_everything_goes_on_by_itself_when_the_database_is_back(
 ) -> None:
     processes = shared.workers()
     newcomer = _phone(shared, f"new-{immediate}")
+    eventually(lambda: _is_known(shared, alice), "credentials in shared memory")
     postgres.stop(immediate=immediate)
     assert newcomer.register().status == 503
     assert alice.register().status == 200, "she has proved who she is before"
