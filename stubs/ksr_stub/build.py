@@ -263,6 +263,8 @@ def _tagged(message: SipMessage, tag: str) -> str:
 
 def _adjust_content_length(sent: SipMessage, proto: str) -> None:
     """Put the length of the body as edited where it is wrong; udp without a header stays so."""
+    if sent.unreadable():
+        return
     begin = sent.headers_end + (2 if sent.buf[sent.headers_end :].startswith("\r\n") else 1)
     length = len(sent.applied(begin))
     changed = any(lump.offset >= begin for lump in sent.lumps)

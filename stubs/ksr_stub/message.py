@@ -136,6 +136,8 @@ class SipMessage:
     reason: str = ""
     headers: list[Header] = attrs.Factory(list)
     body: str = ""
+    # why the parser gives up on the header field behind `headers`, '' where it does not
+    broken: str = ""
 
     lumps: list[Lump] = attrs.Factory(list)
     reply_lumps: list[str] = attrs.Factory(list)
@@ -229,6 +231,13 @@ class SipMessage:
             found = self._read[key] = reader(self.buf, header.body_start, stop)
         return found
 
+    def unreadable(self, key: str = "") -> bool:
+        """Whether looking for a header field fails: it is not before the one that can't be parsed.
+
+        Without `key`: whether reading them all fails.
+        """
+        return bool(self.broken) and (not key or self.first(key) is None)
+
     def delete(self, offset: int, length: int, tag: str = "") -> None:
         """Leave out bytes of the buffer when the message is sent."""
         self.lumps.append(Lump(offset, length, "", tag))
@@ -283,13 +292,13 @@ def parse(
     """Parse a message as core/parser does.
 
     Raises:
-        ParseError: with what Kamailio's parser stumbles over; it drops such a message.
+        ParseError: the first line is none; Kamailio drops such a message.
     """
     message = SipMessage(data.decode("latin-1"), source, socket, proto=socket.proto)
     start = len(message.buf) - len(message.buf.lstrip("\r\n"))
     _parse_first_line(message, start)
-    _parse_headers(message)
-    message.body = message.buf[_after_empty_line(message) :]
+    message.broken = _parse_headers(message)
+    message.body = "" if message.broken else message.buf[_after_empty_line(message) :]
     return message
 
 
@@ -306,19 +315,23 @@ def _parse_first_line(message: SipMessage, start: int) -> None:
         raise ParseError("bad first line")
 
 
-def _parse_headers(message: SipMessage) -> None:
+def _parse_headers(message: SipMessage) -> str:
+    """Read them; the result says why one of them is none."""
     buf, position = message.buf, message.first_line_end
     while position < len(buf) and buf[position : position + 2] != "\r\n" and buf[position] != "\n":
         end = _end_of_header(buf, position)
+        if end < 0:
+            return "no end of header"
         name, colon, raw = buf[position:end].partition(":")
         if not colon or not _NAME.fullmatch(name):
-            raise ParseError(f"bad header {name[:30]!r}")
+            return f"bad header {name[:30]!r}"
         body = raw.removesuffix("\n").removesuffix("\r").lstrip(" \t\r\n")
         leading = _LEADING.match(raw) if not body else None
         skipped = leading.end() if leading else len(raw) - len(raw.lstrip(" \t\r\n"))
         body_start = position + len(name) + 1 + skipped
         message.headers.append(Header(name, body, position, end, body_start))
         position = end
+    return ""
 
 
 def _end_of_header(buf: str, start: int) -> int:
@@ -326,7 +339,7 @@ def _end_of_header(buf: str, start: int) -> int:
     while True:
         newline = buf.find("\n", position)
         if newline < 0:
-            raise ParseError("no end of header")
+            return -1
         position = newline + 1
         if position >= len(buf) or buf[position] not in " \t":
             return position

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
-from ksr_stub import branches, build, message, nameaddr, script, sending, via
+from ksr_stub import branches, build, headers, message, script, sending, via
 from ksr_stub.message import Address, ParseError, SipMessage, Socket, Way
 from ksr_stub.registry import load_models
 from ksr_stub.world import REPLY, REQUEST, Sent, World
@@ -50,7 +49,7 @@ def receive(
         received.proto, received.connection = proto, connection
         received.id = world.next_message_id()
         _remember(world, received)
-        _check(received)
+        headers.check(received)
     except ParseError as error:
         world.say(-1, f"core: parsing of SIP message failed: {error}")
         return []
@@ -108,20 +107,6 @@ def _remember(world: World, received: SipMessage) -> None:
         return
     open_one = sending.Connection(received.connection, received.proto, received.socket)
     world.part(sending.Connections).open[received.source] = open_one
-
-
-def _check(received: SipMessage) -> None:
-    vias = via.all_of(received)
-    if not vias:
-        raise ParseError("no via found")
-    for name in ("call-id", "cseq", "from", "to"):
-        if received.first(name) is None:
-            raise ParseError("required headers not found")
-    if nameaddr.of(received, "to") is None:
-        raise ParseError("bad to header")
-    # a fold before the method is too much for parse_cseq
-    if not re.fullmatch(r"[^ \t\r\n]+[ \t]+[^ \t\r\n]+\s*", received.get("cseq")):
-        raise ParseError("bad cseq header")
 
 
 def _request(world: World, request: SipMessage) -> None:

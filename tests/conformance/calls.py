@@ -1,7 +1,7 @@
 """Generated calls: each strategy gives a list of KSR calls on one message.
 
-Not generated is what crashes a real Kamailio 5.6.3 or makes it read memory that it never filled:
-the stub's `Unpredictable` names those.
+What crashes a real Kamailio 5.6.3 or makes it read memory that it never filled is not asked: the
+stub's `Unpredictable` names those.
 """
 
 from __future__ import annotations
@@ -235,6 +235,13 @@ _HEADER_NAMES = [
 ]
 
 
+# Kamailio remembers the last name-addr that it took apart, and if it was broken
+_FORGET: list[list[Any]] = [
+    ["pv.sets", "$var(x)", "<sip:a@b>"],
+    ["pv.get", "$(var(x){nameaddr.uri})"],
+]
+
+
 def _transformed(text: str, group: str, names: list[str]) -> list[list[Any]]:
     wanted = [["pv.get", f"$(var(x){{{group}.{name}}})"] for name in names]
     return [["pv.sets", "$var(x)", text], *wanted]
@@ -270,8 +277,10 @@ def name_calls() -> Calls:
 
     def calls(name: str, params: str) -> list[list[Any]]:
         return [
+            *_FORGET,
             *_transformed(name, "tobody", _TO_BODY),
-            ["pv.get", "$(var(x){nameaddr.uri})"],
+            *([["pv.get", "$(var(x){nameaddr.uri})"]] * 2),
+            *_transformed(name, "nameaddr", ["name", "len"]),
             *_transformed(params, "param", _PARAM),
         ]
 
@@ -316,7 +325,8 @@ def reading_calls() -> Calls:
         st.sampled_from(_HEADER_NAMES),
         st.integers(-3, 3),
     )
-    return st.lists(variables | defaults | header | indexed, min_size=20, max_size=30)
+    every = variables | defaults | header | indexed
+    return st.lists(every, min_size=20, max_size=30).map(lambda chosen: [*_FORGET, *chosen])
 
 
 _CHECKS: list[list[Any]] = [

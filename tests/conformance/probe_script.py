@@ -47,6 +47,11 @@ def ksr_onsend_route(_msg: object) -> int:
     return 1
 
 
+def ksr_xhttp_event(_msg: object, _name: str) -> int:
+    """xhttp, which provides $hu, does not start without it."""
+    return 1
+
+
 def _probe() -> int:
     number, calls = json.loads((_DIRECTORY / "calls.json").read_text())
     _send(number, [_result(call) for call in calls])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ksr_stub import branches, dispatch, message, world
+from ksr_stub import branches, dispatch, headers, message, world
 from ksr_stub.errors import NotModelled
 from ksr_stub.message import Address, ParseError, Socket
 from ksr_stub.world import REPLY, REQUEST, World
@@ -16,7 +16,11 @@ UNMODELLED = object()
 
 
 def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer:
-    """Make the calls on a message in a new World; see RealKamailio.ask."""
+    """Make the calls on a message in a new World; see RealKamailio.ask.
+
+    Raises:
+        Unpredictable: the real one would crash, or read memory that it never filled.
+    """
     own = World(
         strict=False,
         sockets=[Socket("udp", "127.0.0.1", port)],
@@ -33,6 +37,7 @@ def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer
         received = message.parse(
             text.encode("latin-1"), Address("127.0.0.1", phone_port), own.sockets[0]
         )
+        headers.check(received)
         received.id = own.next_message_id()
         own.message = received
         own.route = REQUEST if received.is_request else REPLY

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 import pytest
-from ksr_stub import branches, dispatch, message
+from ksr_stub import branches, dispatch, headers, message
 from ksr_stub import world as worlds
 from ksr_stub.message import Address, Socket
 from ksr_stub.world import REPLY, REQUEST, World
@@ -92,6 +92,7 @@ def check(case: Case) -> None:
 def _receive(world: World, text: str) -> None:
     data = text.encode("latin-1")
     received = message.parse(data, Address("127.0.0.1", 25099), world.sockets[0])
+    headers.check(received)
     received.id = world.next_message_id()
     world.message = received
     world.route = REQUEST if received.is_request else REPLY

@@ -42,21 +42,21 @@ def named(message: SipMessage, name: str) -> list[Header]:
     return list(message.all(key))
 
 
-@model("hdr")
+@model("hdr", unreadable=-1)
 def append(world: World, text: str) -> int:
     """Put text behind the last header field, whatever it is. Returns 1."""
     world.msg.insert(world.msg.headers_end, text)
     return 1
 
 
-@model("hdr")
+@model("hdr", unreadable=-1)
 def insert(world: World, text: str) -> int:
     """Put text before the first header field. Returns 1."""
     world.msg.insert(world.msg.first_line_end, text)
     return 1
 
 
-@model("hdr")
+@model("hdr", unreadable=-1)
 def append_after(world: World, text: str, name: str) -> int:
     """Put text behind the first header field of a name, without one behind the last of all.
 
@@ -69,7 +69,7 @@ def append_after(world: World, text: str, name: str) -> int:
     return 1
 
 
-@model("hdr")
+@model("hdr", unreadable=-1)
 def insert_before(world: World, text: str, name: str) -> int:
     """Put text before the first header field of a name, without one before the first of all.
 
@@ -82,7 +82,7 @@ def insert_before(world: World, text: str, name: str) -> int:
     return 1
 
 
-@model("hdr")
+@model("hdr", unreadable=-1)
 def remove(world: World, name: str) -> int:
     """Take out every header field of a name.
 
@@ -107,7 +107,7 @@ def rminsert(world: World, name: str, text: str) -> int:
     return insert(world, text) if remove(world, name) > 0 else -1
 
 
-@model("hdr")
+@model("hdr", unreadable=-1)
 def is_present(world: World, name: str) -> int:
     """1 where there is a header field of the name, -1 where not."""
     return 1 if valid_name(world, name) and named(world.msg, name) else -1
@@ -132,37 +132,37 @@ def _body(world: World, name: str, index: int, default: str | None) -> str | Non
     return found[index].body if -len(found) <= index < len(found) else default
 
 
-@model("hdr")
+@model("hdr", unreadable=None)
 def get(world: World, name: str) -> str | None:
     """The body of the first header field of a name, None without one."""
     return _body(world, name, 0, None)
 
 
-@model("hdr")
+@model("hdr", unreadable="")
 def gete(world: World, name: str) -> str | None:
     """The body of the first header field of a name, '' without one."""
     return _body(world, name, 0, "")
 
 
-@model("hdr")
+@model("hdr", unreadable="<null>")
 def getw(world: World, name: str) -> str | None:
     """The body of the first header field of a name, `<null>` without one."""
     return _body(world, name, 0, "<null>")
 
 
-@model("hdr")
+@model("hdr", unreadable=None)
 def get_idx(world: World, name: str, index: int) -> str | None:
     """The body of a header field by its place, -1 the last; None without one."""
     return _body(world, name, index, None)
 
 
-@model("hdr")
+@model("hdr", unreadable="")
 def gete_idx(world: World, name: str, index: int) -> str | None:
     """The body of a header field by its place, -1 the last; '' without one."""
     return _body(world, name, index, "")
 
 
-@model("hdr")
+@model("hdr", unreadable="<null>")
 def getw_idx(world: World, name: str, index: int) -> str | None:
     """The body of a header field by its place, -1 the last; `<null>` without one."""
     return _body(world, name, index, "<null>")
@@ -174,7 +174,7 @@ def _matches(body: str, operator: str, value: str) -> bool:
     return value in body if operator == "in" else body == value
 
 
-@model("hdr")
+@model("hdr", unreadable=False)
 def match_content(world: World, name: str, operator: str, value: str, which: str) -> bool:
     """Compare header bodies without case.
 

@@ -52,7 +52,7 @@ def is_maxfwd_lt(world: World, limit: int) -> int:
 def _value(message: SipMessage) -> int:
     header = message.first("max-forwards")
     if header is None:
-        return _MISSING
+        return _BAD if message.unreadable() else _MISSING
     stored = message.notes.get(_NOTE)
     if isinstance(stored, int):
         return stored

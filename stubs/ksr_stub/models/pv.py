@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ksr_stub import pv
-from ksr_stub.pv.values import Numbered, Value, parse_int
+from ksr_stub.pv.values import Numbered, Value, leading_int
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -51,11 +51,11 @@ def getvn(world: World, name: str, default: int) -> str | int | None:
 
 @model("pv")
 def geti(world: World, name: str) -> int:
-    """The value as int, 0 where it is none (newer than 5.6.3)."""
+    """The value as int: of a text the digits it starts with, 0 where it has none."""
     value = pv.get(world, name)
     if isinstance(value, Numbered):
         return value.number
-    return int(value) if isinstance(value, int) else parse_int(value or "") or 0
+    return int(value) if isinstance(value, int) else leading_int(value or "")
 
 
 @model("pv")

@@ -44,6 +44,9 @@ def save_uri(world: World, table: str, flags: int, address: str) -> int:
     """The same for the address of record of another URI than that in To."""
     if not has_table(world, table):
         return ERROR
+    if world.msg.unreadable():  # there is no reply either
+        world.say(-1, f"registrar: failed to parse headers: {world.msg.broken}")
+        return ERROR
     message, pending = world.msg, world.part(Pending)
     try:
         pending.fault = None

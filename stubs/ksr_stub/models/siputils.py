@@ -8,6 +8,7 @@ import re
 
 from ksr_stub import nameaddr, tobody
 from ksr_stub import uri as uris
+from ksr_stub.errors import Unpredictable
 from ksr_stub.message import Header, ParseError, header_key
 from ksr_stub.models import hdr
 from ksr_stub.pv import paramlist
@@ -92,6 +93,8 @@ def is_first_hop_mode(world: World, mode: int) -> int:
     from ksr_stub import via
 
     message = world.msg
+    if not message.is_request and message.unreadable("record-route"):
+        return -1
     try:
         if message.is_request:
             return -1 if len(via.all_of(message)) > 1 else 1
@@ -201,15 +204,15 @@ def _same_port(first: Uri, second: Uri) -> bool:
 def cmp_hdr_name(world: World, one: str, other: str) -> int:
     """1 for equal header names, the compact form included, -1 or -2 for different ones."""
     first, second = one.rstrip(" \t\r\n"), other.rstrip(" \t\r\n")
-    if not hdr.NAME.match(first) or not hdr.NAME.match(second):
+    names = hdr.NAME.match(first), hdr.NAME.match(second)
+    if names[0] is None or names[1] is None:
         world.say(-1, f"core: error parsing header names [{one}] [{other}]")
         return -2
-    if header_key(first) == header_key(second):
-        return 1
-    known = {header_key(first), header_key(second)} & hdr.KNOWN
-    if known or first.lower()[: len(second)] > second.lower():
-        return -1
-    return -1 if first.lower() > second.lower() else -2
+    keys = header_key(names[0][0]), header_key(names[1][0])
+    if hdr.KNOWN.intersection(keys):
+        return 1 if keys[0] == keys[1] else -1
+    lower = first.lower(), second.lower()
+    return 1 if lower[0] == lower[1] else -1 if lower[0] > lower[1] else -2
 
 
 def _params(world: World, plain: bool) -> list[tuple[str, str]] | None:
@@ -245,7 +248,11 @@ def uri_param_any(world: World, name: str) -> int:
 
 @model("siputils")
 def add_uri_param(world: World, text: str) -> int:
-    """Add a parameter to the R-URI; 1, or -1 where the R-URI can't be parsed."""
+    """Add a parameter to the R-URI; 1, or -1 where the R-URI can't be parsed.
+
+    Raises:
+        Unpredictable: the R-URI has a user and headers.
+    """
     if not text:
         return 1
     found = _ruri(world)
@@ -254,11 +261,16 @@ def add_uri_param(world: World, text: str) -> int:
     if not found.headers:
         world.msg.new_uri = f"{world.msg.uri};{text}"
         return 1
-    password = f":{found.password}" if found.password else ""
-    user = f"{found.user}{password}@" if found.user else ""
+    if found.user:
+        raise world.fault(
+            Unpredictable(
+                "add_uri_param writes over the user of a Request-URI that has ?headers, and fills"
+                " the end with what is in memory: take the headers out with $ru before"
+            )
+        )
     port = f":{found.port}" if found.port else ""
     params = _params_of(found)
-    world.msg.new_uri = f"sip:{user}{found.host}{port}{params};{text}?{found.headers}"
+    world.msg.new_uri = f"sip:{found.host}{port}{params};{text}?{found.headers}"
     return 1
 
 

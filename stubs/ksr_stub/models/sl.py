@@ -76,7 +76,7 @@ def sl_forward_reply(world: World, code: str, reason: str) -> int:
 
 def reply(world: World, request: SipMessage, code: int, reason: str) -> bool:
     """Send a reply without transaction; False for ACK."""
-    if request.method == "ACK" or not request.is_request:
+    if request.method == "ACK" or not request.is_request or request.unreadable():
         return False
     if 300 <= code < 400:
         contacts = redirection(world, request)

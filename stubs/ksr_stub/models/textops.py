@@ -69,7 +69,7 @@ def search_str(world: World, text: str, pattern: str) -> int:
     return 1 if found.search(text) else -1
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def search_hf(world: World, name: str, pattern: str, flags: str) -> int:
     """1 where a header field has the pattern: any one, with `f` the first, with `l` the last."""
     fields = headers_named(world, name) if pattern else None
@@ -163,7 +163,7 @@ def replace_body_atonce(world: World, pattern: str, text: str) -> int:
     return replace_body_all(world, pattern, text)
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def replace_hdrs(world: World, pattern: str, text: str) -> int:
     """Replace the first match in the headers; -1 without one."""
     return _replace(world, pattern, text, world.msg.first_line_end, world.msg.headers_end)
@@ -186,7 +186,7 @@ def replace_str(world: World, key: str, text: str, mode: str) -> int:
     return _replace_str(world, key, text, mode or "a", start, end)
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def replace_hdrs_str(world: World, key: str, text: str, mode: str) -> int:
     """Replace a text in the headers: the `f`irst or `a`ll (the further ones in the body too)."""
     start, end = world.msg.first_line_end, world.msg.headers_end
@@ -240,7 +240,7 @@ def subst_body(world: World, expression: str) -> int:
     return _edit(world, expression, body_start(world)) if world.msg.body else -1
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def subst_hf(world: World, name: str, expression: str, flags: str) -> int:
     """Apply `/re/repl/flags` to header fields: `a`ll, the `f`irst or the `l`ast."""
     fields = headers_named(world, name) if expression else None

@@ -21,13 +21,13 @@ _SUBTYPES = (
 _PRIVACY = ("critical", "header", "history", "id", "none", "session", "user")
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def remove_hf(world: World, name: str) -> int:
     """Take out every header field of a name. Returns 1, also without one."""
     return hdr.remove(world, name)
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def is_present_hf(world: World, name: str) -> int:
     """1 where there is a header field of the name, -1 where not."""
     return 1 if headers_named(world, name) else -1
@@ -45,7 +45,7 @@ def remove_hf_re(world: World, pattern: str) -> int:
     return remove_hf_exp(world, pattern, "$^")
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def remove_hf_exp(world: World, pattern: str, skip: str) -> int:
     """Take out the header fields whose names match one pattern and not another."""
     found, kept = compiled(world, pattern), compiled(world, skip)
@@ -62,7 +62,7 @@ def remove_hf_exp(world: World, pattern: str, skip: str) -> int:
     )
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def is_present_hf_re(world: World, pattern: str) -> int:
     """1 where a header's name matches, -1 where none does."""
     found = compiled(world, pattern)
@@ -70,7 +70,7 @@ def is_present_hf_re(world: World, pattern: str) -> int:
     return 1 if found is not None and any(found.search(name) for name in names) else -1
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def remove_hf_idx(world: World, name: str, index: int) -> int:
     """Take out one header field by its place, -1 the last; 2 where there are not so many."""
     fields = headers_named(world, name)
@@ -83,7 +83,7 @@ def remove_hf_idx(world: World, name: str, index: int) -> int:
     return 1
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def remove_hf_match(world: World, name: str, operator: str, text: str) -> int:
     """Take out the header fields that are `eq`, `ne`, have `in` them or match (`re`) a text.
 
@@ -143,7 +143,7 @@ def has_body_type(world: World, kind: str) -> int:
     return 1 if there == wanted else -1
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def set_body(world: World, body: str, kind: str) -> int:
     """Send another body with this Content-Type; -1 where one of them is empty."""
     if not body or not kind:
@@ -191,7 +191,7 @@ def boundary_of(header: Header) -> str | None:
     return None if found is None else f"--{found[1] or found[2]}"
 
 
-@model("textops")
+@model("textops", unreadable=-1)
 def filter_body(world: World, kind: str) -> int:
     """Leave only the part of this type of a multipart/mixed body; -1 where there is none."""
     header, body = world.msg.first("content-type"), world.msg.body

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch as globbing
 
-from ksr_stub import build, route_set, via
+from ksr_stub import build, headers, route_set
 from ksr_stub import message as messages
-from ksr_stub.message import ParseError, SipMessage, Way
+from ksr_stub.message import ParseError, SipMessage, Socket, Way
 from ksr_stub.models import textops
 from ksr_stub.registry import model
 from ksr_stub.world import REQUEST, World
@@ -15,7 +15,17 @@ _KEPT = {
     "from", "to", "call-id", "cseq", "via", "contact", "content-length", "content-type", "route",
     "record-route", "max-forwards",
 }  # fmt: skip
-_PARSED = ("buf", "first_line_end", "method", "ruri", "status", "reason", "headers", "body")
+_PARSED = (
+    "buf",
+    "first_line_end",
+    "method",
+    "ruri",
+    "status",
+    "reason",
+    "headers",
+    "body",
+    "broken",
+)
 
 
 @model("textopsx")
@@ -31,10 +41,12 @@ def msg_apply_changes(world: World) -> int:
     if message.is_request and route_set.routed(message).record_routed:
         world.say(-1, "textopsx: cannot apply msg changes after adding record-route header")
         return -1
-    way = Way(message.socket, "udp")
     if message.is_request:
+        way = Way(message.socket, "udp")
         return _update(world, build.build_request(world, message, way, "", local_via=False))
-    return _update(world, build.build_reply_as_it_is(message, way))
+    # it goes to nowhere yet: a Record-Route has no address
+    nowhere = Way(Socket("udp", "", 5060), "udp")
+    return _update(world, build.build_reply_as_it_is(message, nowhere))
 
 
 @model("textopsx")
@@ -49,14 +61,17 @@ def _update(world: World, text: str) -> int:
     message = world.msg
     try:
         fresh = messages.parse(text.encode("latin-1"), message.source, message.socket)
-        via.all_of(fresh)
     except ParseError as error:
         world.say(-1, f"core: parsing new sip message failed: {error}")
         return 0
+    complete = headers.is_complete(fresh)
     for name in _PARSED:
         setattr(message, name, getattr(fresh, name))
     _forget(message)
-    return 1
+    if complete or not fresh.broken:
+        return 1
+    world.say(-1, f"core: parsing main headers of new sip message failed: {fresh.broken}")
+    return 0
 
 
 def _forget(message: SipMessage) -> None:
@@ -100,13 +115,13 @@ def remove_body(world: World) -> int:
     return 1
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def keep_hf(world: World) -> int:
     """Send only the header fields that a message must have, and its body's. Returns -1."""
     return keep_hf_re(world, "")
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def keep_hf_re(world: World, pattern: str) -> int:
     """As keep_hf, with those whose names match. Returns -1, which is no failure."""
     found = textops.compiled(world, pattern) if pattern else None

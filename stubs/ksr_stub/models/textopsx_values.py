@@ -144,14 +144,14 @@ def _matching(world: World, name: str, value: str) -> tuple[Place, str, list[Val
     return place, shown, found
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def hf_value_exists(world: World, name: str, value: str) -> int:
     """1 where a header has the value in its list, else -1; case does not count."""
     matching = _matching(world, name, value)
     return 1 if matching is not None and matching[2] else -1
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def include_hf_value(world: World, name: str, value: str) -> int:
     """Add a value to a header's list, unless it is there. Returns 1, -1 for what is no header."""
     matching = _matching(world, name, value)
@@ -166,7 +166,7 @@ def include_hf_value(world: World, name: str, value: str) -> int:
     return _insert_value(world, same[0], same[0].body_start + len(same[0].body), shown)
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def exclude_hf_value(world: World, name: str, value: str) -> int:
     """Take a value out of a header's list, and the header with its last one.
 
@@ -197,7 +197,7 @@ def place_or_default(
     return attrs.evolve(place, index=index)
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def append_hf_value(world: World, name: str, value: str) -> int:
     """Put a value behind the one that `Name[index]` means, `Name` alone: into a new header.
 
@@ -213,7 +213,7 @@ def append_hf_value(world: World, name: str, value: str) -> int:
     return _insert_value(world, found.header, found.cut_end, shown)
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def insert_hf_value(world: World, name: str, value: str) -> int:
     """Put a value before the one that `Name[index]` means, `Name` alone: into a new header.
 
@@ -233,7 +233,7 @@ def insert_hf_value(world: World, name: str, value: str) -> int:
     return _insert_value(world, found.header, found.cut_start, shown)
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def remove_hf_value(world: World, name: str) -> int:
     """Take out a value of a header's list, or a parameter of one: `Name[index].param`.
 
@@ -243,7 +243,7 @@ def remove_hf_value(world: World, name: str) -> int:
     return -1 if place is None else _change(world, place, None, removes=True)
 
 
-@model("textopsx")
+@model("textopsx", unreadable=-1)
 def assign_hf_value(world: World, name: str, value: str) -> int:
     """Give a value of a header's list another text, or a parameter of one: `Name[index].param`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ksr_stub import tobody
 from ksr_stub.models import tm
 from ksr_stub.registry import model
 from ksr_stub.tm import cell, reply
@@ -35,8 +36,15 @@ def t_is_branch_route(world: World) -> int:
 
 @model("tmx")
 def t_precheck_trans(world: World) -> int:
-    """1 where the same message is being routed by another process right now: never here, -1."""
-    return -1
+    """1 where the same message is being routed by another process right now: never here, -1.
+
+    -2 for ACK and CANCEL, without a From tag, and outside of the request route.
+    """
+    message = world.msg
+    sender = tobody.of(message, "from")
+    if message.method in ("ACK", "CANCEL") or sender is None or not sender.tag:
+        return -2
+    return -1 if world.route == REQUEST else -2
 
 
 @model("tmx")

@@ -63,14 +63,14 @@ server.NON_SIP.append(receive)
 
 @variable("hu")
 def http_uri(world: World, inner: object, index: object) -> Value:
-    uri = world.msg.notes.get("http")
-    return uri if isinstance(uri, str) else world.msg.ruri
+    return get_hu(world)
 
 
 @model("xhttp")
 def get_hu(world: World) -> str:
-    """The URI of the HTTP request."""
-    return str(world.msg.notes.get("http", world.msg.ruri))
+    """The second word of the first line: the URI of a request, the status of a reply."""
+    message = world.msg
+    return str(message.notes.get("http", message.ruri if message.is_request else message.status))
 
 
 @model("xhttp")

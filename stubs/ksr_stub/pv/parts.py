@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+import attrs
+
 from ksr_stub import tobody
 from ksr_stub import uri as uris
 from ksr_stub.errors import Unpredictable
@@ -204,31 +206,41 @@ def unquoted(text: str, char: str, start: int = 0) -> int:
     return -1
 
 
-def _name_addr(value: Value) -> tuple[str, str, int]:
+@attrs.define
+class _LastNameAddr:
+    """The text that `{nameaddr}` took apart last: Kamailio looks at it once, be it broken."""
+
+    text: str = ""
+
+
+def _name_addr(world: World, value: Value) -> tuple[str, str, int]:
     """Name, URI and length of `name <uri>`."""
-    text = _text(value)
+    text, last = _text(value), world.part(_LastNameAddr)
+    again, last.text = last.text == text, text
     opening = unquoted(text, "<")
     if opening < 0:
         return "", text, len(text)
     closing = unquoted(text, ">", opening + 1)
-    if closing < 0:
-        raise NoValue("no closing bracket")
-    return text[:opening], text[opening + 1 : closing], closing + 1
+    if closing >= 0:
+        return text[:opening], text[opening + 1 : closing], closing + 1
+    if not again:
+        raise no_value(world, "no closing bracket")
+    return text[:opening], text[opening + 1 :], 0
 
 
 @transformation("nameaddr.uri")
 def nameaddr_uri(world: World, value: Value) -> Value:
-    return _name_addr(value)[1]
+    return _name_addr(world, value)[1]
 
 
 @transformation("nameaddr.name")
 def nameaddr_name(world: World, value: Value) -> Value:
-    return _name_addr(value)[0]
+    return _name_addr(world, value)[0]
 
 
 @transformation("nameaddr.len")
 def nameaddr_len(world: World, value: Value) -> Value:
-    return _name_addr(value)[2]
+    return _name_addr(world, value)[2]
 
 
 def _to_body(value: Value) -> tuple[ToBody, Uri]:

@@ -10,7 +10,7 @@ from ksr_stub.world import World
 # Latin-1 text, see text.py. A str or int may carry the other form: Worded and Numbered below.
 Value: TypeAlias = str | int | None
 
-_INT = re.compile(r"[+-]?[0-9]+")
+_INT = re.compile(r"([+-]?)([0-9]*)")
 _INT_MAX = 2**31 - 1
 _NULL = "<null>"
 
@@ -60,11 +60,20 @@ def number_of(value: Value) -> int | None:
 
 
 def parse_int(text: str) -> int | None:
-    """A whole text as int, as str2sint reads it: '' is 0, more than 31 bits is none."""
-    if text and _INT.fullmatch(text) is None:
-        return None
-    number = int(text or 0)
-    return number if -_INT_MAX - 1 <= number <= _INT_MAX else None
+    """A whole text as int, as str2sint reads it: '' and '+' are 0, more than 31 bits is none."""
+    number = leading_int(text)
+    return number if _INT.fullmatch(text) and number == _number(text) else None
+
+
+def leading_int(text: str) -> int:
+    """The int at the start of a text, 0 without one, the last of 31 bits for a greater one."""
+    return max(-_INT_MAX - 1, min(_INT_MAX, _number(text)))
+
+
+def _number(text: str) -> int:
+    match = _INT.match(text)
+    assert match is not None  # noqa: S101
+    return int(match[1] + (match[2] or "0"))
 
 
 def signed(number: int) -> int:

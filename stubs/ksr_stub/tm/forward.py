@@ -11,7 +11,7 @@ from ksr_stub.tm import cell, reply
 from ksr_stub.tm.cell import Buffer, Client, Transaction
 from ksr_stub.world import BRANCH, REQUEST, World
 
-E_UNSPEC, E_CFG, E_NO_SOCKET, E_SCRIPT = -1, -6, -7, -10
+E_UNSPEC, E_CFG, E_NO_SOCKET, E_SCRIPT, E_BAD_REQ = -1, -6, -7, -10, -400
 E_TOO_MANY, E_SEND, E_BAD_ADDRESS, E_CANCELED = -12, -477, -478, -487
 
 
@@ -34,7 +34,7 @@ def relay(
     """
     message = world.msg
     note = cell.pending(message)
-    if message.method == "CANCEL":
+    if message.method == "CANCEL" and not message.unreadable():
         return _cancel(world, message, proxy, proto)
     created = newtran(world)
     if created not in (1, E_SCRIPT):
@@ -68,9 +68,13 @@ def newtran(world: World) -> int:
     """Make the transaction of the request (t_newtran).
 
     Returns:
-        1 made, or an ACK of none; 0 a retransmission, answered again; -10 there is one.
+        1 made, or an ACK of none; 0 a retransmission, answered again; -10 there is one; -400 a
+        header field can't be parsed.
     """
     message = world.msg
+    if message.unreadable():
+        world.say(-1, f"tm: parse_headers failed: {message.broken}")
+        return E_BAD_REQ
     note = cell.pending(message)
     if note.transaction is not None:
         note.transaction.request.flags = message.flags

@@ -137,7 +137,7 @@ def length(world: World, inner: object, index: Index) -> Value:
 
 @variable("rb")
 def body(world: World, inner: object, index: Index) -> Value:
-    return world.msg.body
+    return None if world.msg.unreadable() else world.msg.body
 
 
 @variable("bs")
@@ -161,6 +161,8 @@ _MSG = ("len", "buf", "body", "hdrs", "fline", "body_len", "hdrc", "fpart", "hdr
 @variable("msg", inner=one_of(*_MSG))
 def msg(world: World, inner: str, index: Index) -> Value:
     message = world.msg
+    if message.unreadable():
+        return None
     first, end = message.first_line_end, message.headers_end
     parts: dict[str, Value] = {
         "len": len(message.buf), "buf": message.buf, "body": message.body,
@@ -175,17 +177,19 @@ def msg(world: World, inner: str, index: Index) -> Value:
 
 @variable("expires", inner=one_of("min", "max"))
 def expires(world: World, inner: str, index: Index) -> Value:
-    from ksr_stub import nameaddr
+    from ksr_stub import contacts
     from ksr_stub.message import ParseError
 
+    if world.msg.unreadable():
+        return None
     header = world.msg.first("expires")
     general = None if header is None else parse_int(header.body) or 0
     try:
-        contacts = nameaddr.all_of(world.msg, "contact")
+        values = contacts.all_of(world.msg)
     except ParseError:
         raise no_value(world, "failed to parse Contact body") from None
     found: list[int] = []
-    for one in contacts:
+    for one in values:
         own = one.get("expires")
         number = parse_int(own) if own else general
         if own and number is None:

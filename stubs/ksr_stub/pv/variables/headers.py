@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from ksr_stub.message import Header, SipMessage, header_key
@@ -44,16 +45,21 @@ def _all(message: SipMessage, key: str) -> list[Header]:
 @variable("hdr", inner=header_name, indexed=True)
 def header(world: World, inner: str | Spec, index: Index) -> Value:
     found = [one.body for one in _all(world.msg, _key(world, inner))]
+    if world.msg.unreadable():
+        return None
     number, every = index.resolve(world)
     if not found:
         return None
     if index.kind == "next":
         return None
     if every:
-        return ",".join(found)
+        # an empty body at the start gets no comma
+        return functools.reduce(lambda text, body: f"{text},{body}" if text else body, found)
     return found[number] if -len(found) <= number < len(found) else None
 
 
 @variable("hdrc", inner=header_name)
 def header_count(world: World, inner: str | Spec, index: Index) -> Value:
+    if world.msg.unreadable():
+        return 0
     return len([one for one in world.msg.headers if one.key == _key(world, inner)])

@@ -240,6 +240,8 @@ def _via_part(found: Via, inner: str) -> Value:
 
 
 def _via(world: World, inner: str, at: int) -> Value:
+    if world.msg.unreadable():
+        return None
     try:
         values = via.all_of(world.msg)
     except ParseError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
 from ksr_stub import ruri, via
 from ksr_stub import uri as uris
 from ksr_stub.message import ParseError
@@ -135,6 +137,8 @@ def _destination_part(letter: str) -> Callable[[World, object, Index], Value]:
         if found is None:
             world.say(-1, "pv: failed to parse dst uri")
             return None
+        if letter == "p" and not found.port:
+            return port(attrs.evolve(found, given=found.given - {"port"}))
         return _ATTRIBUTES[letter](found)
 
     return getter
