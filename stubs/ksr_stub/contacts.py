@@ -66,6 +66,8 @@ def all_of(message: SipMessage) -> list[Contact]:
     Raises:
         ParseError: Kamailio can't parse one of them.
     """
+    if message.unreadable():
+        raise ParseError(message.broken)
     found = [c for header in message.all("contact") for c in of_header(message, header)]
     changed = message.notes.get(_NOTE)
     if found and isinstance(changed, str):

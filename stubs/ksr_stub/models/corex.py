@@ -145,7 +145,9 @@ def set_source_address(world: World, text: str) -> int:
     if match is None or host is None or all((":" in s.host) != six for s in world.sockets):
         world.say(-1, f"corex: failed to parse or resolve the address [{text}]")
         return -1
-    world.msg.source = Address(host, int(match[3] or 0))
+    # of `udp:10.0.0.1` 5.6.3 takes the 10 for the port
+    port = match[3] or (re.match("[0-9]*", match[2])[0] if match[1] else "")  # type: ignore[index]
+    world.msg.source = Address(host, int(port or 0))
     return 1
 
 

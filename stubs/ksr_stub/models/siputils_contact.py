@@ -73,7 +73,7 @@ def _encoded(world: World, text: str, prefix: str, address: str) -> str | int:
         return _BAD_URI
     parts = (
         prefix, parsed.user, parsed.password, parsed.host, parsed.port,
-        parsed.param("transport") or "",
+        parsed.known("transport"),
     )  # fmt: skip
     return f"{text[: colon + 1]}{_separator(world).join(parts)}@{address}"
 
@@ -185,6 +185,8 @@ def _param(text: str, name: str) -> _Found | None:
 
 
 def _every_contact(world: World) -> list[Contact]:
+    if world.msg.unreadable():
+        return []
     try:
         found = [
             one

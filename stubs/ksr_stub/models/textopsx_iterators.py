@@ -73,7 +73,7 @@ def hf_iterator_start(world: World, name: str) -> int:
         return -1
     if name:
         known[name] = Headers(world.msg)
-    return 1
+    return -1 if world.msg.unreadable() else 1
 
 
 def _headers(world: World, name: str) -> Headers | None:
@@ -204,6 +204,10 @@ def _lines(world: World, name: str) -> Lines | None:
     if found is None:
         world.say(-1, f"textopsx: iterator not available [{name}]")
         return None
+    if found.message.unreadable():
+        raise world.fault(
+            Unpredictable("an iterator whose start failed crashes Kamailio 5.6.3: check it before")
+        )
     _fresh(world, found.message, None if found.stopped else found)
     return found
 
