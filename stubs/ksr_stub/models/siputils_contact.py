@@ -178,7 +178,7 @@ def _param(text: str, name: str) -> _Found | None:
     found = parse_params(text, begin - 1, begin + len(parsed.params))[0]
     if any(one.value == "" and not text[: one.end].endswith('"') for one in found):
         raise _BadParams(parsed.params)
-    for one in found:
+    for one in reversed(found):  # parse_params puts the last one first
         if one.name.lower() == name.lower():
             return _Found(one.value or "", text.rfind(";", 0, one.start + 1), one.end)
     return None
