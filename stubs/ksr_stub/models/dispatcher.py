@@ -144,17 +144,20 @@ def _hash(one: str, other: str) -> int:
     return total or 1
 
 
-def _apply(world: World, address: str, *, domain: bool) -> None:
+def _apply(world: World, address: str, *, domain: bool) -> bool:
     if not domain:
         world.msg.dst_uri = address
-        return
+        return True
     scheme, colon, rest = address.partition(":")
     place = rest if colon and scheme.lower() in ("sip", "sips") else address
     current = uri.parse(world.msg.uri)
-    if current is not None:
-        password = f":{current.password}" if current.password else ""
-        user = f"{current.user}{password}@" if current.user else ""
-        world.msg.new_uri = f"{current.scheme}:{user}{place}"
+    if current is None:
+        world.say(-1, f"dispatcher: error while setting r-uri domain with: {address}")
+        return False
+    password = f":{current.password}" if current.password else ""
+    user = f"{current.user}{password}@" if current.user else ""
+    world.msg.new_uri = f"{'sips' if current.kind == 'sips' else 'sip'}:{user}{place}"
+    return True
 
 
 @attrs.define(eq=False)
@@ -177,8 +180,8 @@ def _manage(world: World, selection: _Selection, group: int, algorithm: int) -> 
     found = part.choose(group, algorithm)
     if found is None:
         return -1
-    if selection.mode:
-        _apply(world, found[0].uri, domain=selection.mode == "domain")
+    if selection.mode and not _apply(world, found[0].uri, domain=selection.mode == "domain"):
+        return -1
     if not world.param("dispatcher", "flags", 0) & FAILOVER:
         return 1
     values = of(message).xavp
@@ -280,8 +283,7 @@ def _update(world: World, *, domain: bool) -> int:
     address = None if record is None else record.at("uri", 0)
     if address is None or not isinstance(address.value, str):
         return -1
-    _apply(world, address.value, domain=domain)
-    return 1
+    return 1 if _apply(world, address.value, domain=domain) else -1
 
 
 @model("dispatcher")
