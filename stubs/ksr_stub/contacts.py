@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from ksr_stub import nameaddr, uri
+from ksr_stub import contact_values, uri
 from ksr_stub.message import Header, ParseError, SipMessage
 from ksr_stub.nameaddr import NameAddr
 from ksr_stub.uri import Uri
@@ -49,9 +49,9 @@ def of_header(message: SipMessage, header: Header) -> list[Contact]:
     """
     if header.body.startswith("*"):
         return []
-    values = nameaddr.in_header(message, header)
-    if any(":" not in value.uri for value in values):
-        raise ParseError("no scheme in a Contact")
+    values = contact_values.parse(
+        message.buf, header.body_start, header.body_start + len(header.body)
+    )
     return [Contact(value.uri, value, header) for value in reversed(values)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ksr_stub import build, nameaddr, route_set, uri
+from ksr_stub import build, nameaddr, route_set, tobody, uri
 from ksr_stub.message import Lump, SipMessage, Socket, Way
 from ksr_stub.registry import model
 from ksr_stub.route_set import PRELOADED, our_params, routed, upstream
@@ -57,7 +57,7 @@ def record_route_preset_one(world: World, address: str) -> int:
 @model("rr")
 def record_route_advertised_address(world: World, address: str) -> int:
     """Add Record-Route with the given host part, two where it leaves by another protocol."""
-    if _twice(world):
+    if _twice(world) or _has_no_ftag(world):
         return -1
     message, notes = world.msg, routed(world.msg)
     double = world.param("rr", "enable_double_rr", 1)
@@ -155,7 +155,7 @@ def is_direction(world: World, direction: str) -> int:
 
 
 def _record_route(world: World, params: str) -> int:
-    if _twice(world):
+    if _twice(world) or _has_no_ftag(world):
         return -1
     message, notes = world.msg, routed(world.msg)
     double = world.param("rr", "enable_double_rr", 1)
@@ -214,6 +214,17 @@ def _twice(world: World) -> bool:
         world.say(-1, "rr: Double attempt to record-route")
         return True
     return False
+
+
+def _has_no_ftag(world: World) -> bool:
+    """Whether From, or To in the other direction, can't be parsed: then there is no ftag."""
+    if not world.param("rr", "append_fromtag", 1):
+        return False
+    name = "to" if upstream(world, world.msg) else "from"
+    if tobody.of(world.msg, name) is not None:
+        return False
+    world.say(-1, f"rr: {name} parsing failed")
+    return True
 
 
 def _inbound(socket: Socket, proto: str) -> str:
