@@ -32,7 +32,7 @@ def host() -> Iterator[Namespace]:
 @pytest.fixture(scope="module")
 def shared(host: Namespace) -> Server:
     """A server whose routes no test changes."""
-    return Server(host)
+    return Server(host, settings={"MAX_GUESSES": "1000"})  # a test waits for a password
 
 
 # Looking
