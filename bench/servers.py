@@ -153,6 +153,7 @@ def _ours(place: Place, **settings: str) -> Command:
         "PING_INTERVAL": "3600",
         "PING_TIMEOUT": "0",
         "LOG_LEVEL": "0",
+        "DB_TIMEOUT": "60",  # to read a million bindings at start
         "MAX_RATE": "1000000",  # all phones of the load share an address
         **settings,
     }

@@ -27,7 +27,7 @@ from kemi_routes.subscribers.store import open_store
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 PACKAGE_PARENT = Path(__file__).resolve().parent.parent
-START_TIMEOUT = 60.0
+START_TIMEOUT = 600.0  # a million bindings take a while to read
 RESTART_PAUSE = 1.0
 ORPHAN_PATIENCE = 5.0
 VERBOSE = 2  # LOG_LEVEL from which the whole log is wanted
@@ -104,6 +104,7 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     environ.setdefault("SIP_DOMAIN", environ.get("ADVERTISE", first_host))
     environ.setdefault("DBURL", f"sqlite://{run_dir}/kamailio.sqlite")
     environ.setdefault("KEMI_SCRIPT", str(cfg.parent / "kemi.py"))
+    environ.setdefault("CHILDREN", str(workers(len(os.sched_getaffinity(0)))))
     environ.setdefault("SERVER_SECRET", secret_files.server_secret(secrets_dir))
     if "tls:" in environ["LISTEN"] and not {"TLS_CERT", "TLS_KEY"} & environ.keys():
         environ["TLS_CERT"] = str(secrets_dir / secret_files.CERTIFICATE)
@@ -115,6 +116,13 @@ def complete(environ: dict[str, str], cfg: Path) -> dict[str, str]:
     environ["PYTHONPATH"] = str(PACKAGE_PARENT)
     environ.pop("PYTHONHOME", None)
     return environ
+
+
+def workers(cores: int) -> int:
+    """SIP workers for a machine: two on each core, for one that waits for the database leaves its
+    core to another, and four at least. More cost memory, and CPU: their caches push out each other.
+    """
+    return min(256, max(4, 2 * cores))
 
 
 def check(environ: Mapping[str, str], cfg: Path, *, starts: bool = True) -> Settings:

@@ -266,10 +266,13 @@ class Settings:
     db_timeout: int = setting(
         number(1, 60),
         "seconds",
-        "Without an answer from PostgreSQL until it counts as away, connecting included.",
+        "Without an answer from PostgreSQL until it counts as away, connecting included. All"
+        " bindings have to be read within it at start: more of them than 100,000 take longer.",
     )
     children: int = setting(
-        number(1, 256), "processes", "SIP workers of each UDP socket, and of TCP."
+        number(1, 256),
+        "processes",
+        "SIP workers of each UDP socket, and of TCP. `make run`: twice the cores, 4 at least.",
     )
     shm_memory: int = setting(
         number(16, 1048576),

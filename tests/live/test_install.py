@@ -74,6 +74,28 @@ def test_the_files_name_the_place_where_they_will_run(staging: Path) -> None:
     assert '#!trydef KEMI_SCRIPT "/opt/kamailio/kemi.py"' in settings
 
 
+def test_debians_service_is_given_our_memory_and_comes_back_after_a_crash(staging: Path) -> None:
+    """Its drop-in has options that this Kamailio takes."""
+    install(staging)
+    drop_in = staging / "etc/systemd/system/kamailio.service.d/kemi-routes.conf"
+    text = drop_in.read_text()
+    assert "\nRestart=always\nRestartSec=1\n" in text
+    values = dict(re.findall(r"^Environment=(\w+)=(\S+)$", text, re.MULTILINE))
+    defaults = (staging / "etc/kamailio/kamailio-settings.cfg").read_text()
+    for name in ("SHM_MEMORY", "PKG_MEMORY"):
+        assert f"#!trydef {name} {values[name]}\n" in defaults
+    values["CFGFILE"] = str(ROOT / "bench/configs/floor.cfg")
+    [command] = re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)
+    words = [re.sub(r"\$(\w+)", lambda name: values[name[1]], word) for word in command.split()]
+    defines = ("-A", "DOMAIN=example.test", "-A", "CHILDREN=1", "-A", "MAXBUFFER=262144")
+    assert "config file ok" in Namespace().run(*words, *defines, "-c")
+
+
+def test_a_service_that_runs_from_elsewhere_is_left_alone(staging: Path) -> None:
+    make("install", f"DESTDIR={staging}", "PREFIX=/opt/kamailio")
+    assert not (staging / "etc").exists()
+
+
 def test_a_second_installation_changes_nothing(staging: Path) -> None:
     first_words = install(staging)
     before = tree(staging)

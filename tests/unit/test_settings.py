@@ -179,6 +179,11 @@ def run_dir(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.parametrize(("cores", "processes"), [(1, 4), (2, 4), (8, 16), (400, 256)])
+def test_there_are_two_workers_on_each_core_and_four_at_least(cores: int, processes: int) -> None:
+    assert launch.workers(cores) == processes
+
+
 def complete(run_dir: Path, **given: str) -> dict[str, str]:
     """What the launcher makes of an environment."""
     return launch.complete({"RUN_DIR": str(run_dir), **given}, settings.CFG)
