@@ -66,6 +66,7 @@ def authenticate() -> Outcome:
     if KSR.is_myself_furi():
         if _check_credentials() is DONE:
             return DONE
+        KSR.setflag(settings.active.flt_caller_ours)
         KSR.auth.consume_credentials()
         return CONTINUE
     if KSR.is_myself_ruri():

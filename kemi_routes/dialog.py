@@ -28,24 +28,23 @@ def cancel() -> Outcome:
 def within() -> Outcome:
     """Pass a request inside a dialog along its route set (RFC 3261 16.12), following aliases.
 
-    Replies: 481 where the dialog is none that we have routed.
+    Replies: 481 where the dialog is none that we have routed, or where it has no such other side.
     """
     if KSR.siputils.has_totag() < 0:
         return guard.outside_dialog()
-    if KSR.rr.loose_route_mode(LOOSE_ROUTERS_ONLY) > 0 and seal.holds():
+    if _follow_route() and seal.holds():
         if ambiguity.refuse() is DONE:
             return DONE
         auth.withhold_credentials()
         nat.remember_dialog()
-        nat.follow_alias()
         media.within_dialog()
         if KSR.is_NOTIFY():
             # it may come before the 2xx to SUBSCRIBE, and then is what makes the dialog (RFC 6665)
-            _stay_on_path()
+            _stay_on_path(for_our_user=False)
         relay.pass_on()
     elif KSR.is_ACK():
-        if KSR.tm.t_check_trans() > 0:
-            relay.pass_on()
+        # tm takes the ACK to a final reply of ours or of a branch; no other goes anywhere
+        KSR.tm.t_check_trans()
     else:
         KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
     return DONE
@@ -63,11 +62,18 @@ def record_route() -> Outcome:
     """Stay on the path of the dialog that the request forms, and forget preloaded Routes."""
     KSR.hdr.remove("Route")
     if KSR.is_method_in(DIALOG_FORMING):
-        _stay_on_path()
+        _stay_on_path(for_our_user=bool(KSR.is_myself_ruri()))
     return CONTINUE
 
 
-def _stay_on_path() -> None:
+def _follow_route() -> bool:
+    if KSR.rr.loose_route_mode(LOOSE_ROUTERS_ONLY) < 0:
+        return False
+    nat.follow_alias()
+    return True
+
+
+def _stay_on_path(for_our_user: bool) -> None:
     nat.mark_dialog()
-    seal.mark()
+    seal.mark(for_our_user)
     KSR.rr.record_route()

@@ -52,14 +52,20 @@ def follow_binding() -> None:
         KSR.rr.add_rr_param(";nat=yes")
 
 
-def fix_reply() -> None:
-    """Give the Contact in a phone's reply its alias; in a 3xx it is somebody else's address."""
+def fix_reply() -> bool:
+    """Give the Contact in a phone's reply its alias; in a 3xx it is somebody else's address.
+
+    Returns:
+        Whether it has got one.
+    """
     if KSR.pv.getvn("$rs", 0) >= REDIRECTION or KSR.is_myself_suri():
-        return
+        return False
     if KSR.siputils.is_first_hop_mode(HOST_NAMES_TOO) < 0:
-        return
+        return False
     if KSR.isbflagset(settings.active.flb_nated) or KSR.nathelper.nat_uac_test(PRIVATE_CONTACT) > 0:
         KSR.nathelper.set_contact_alias_trim()
+        return True
+    return False
 
 
 def mark_dialog() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import connection, identity, media, nat, seal
+from kemi_routes import connection, identity, media, nat, seal, settings
 from kemi_routes.outcome import DONE, Outcome
 
 BRANCH_CALLBACK = "ksr_branch_route"
@@ -59,7 +59,8 @@ def branch() -> None:
 def reply() -> None:
     """Each reply leads the caller to where the callee can be reached."""
     identity.discard_claims()
-    nat.fix_reply()
+    aliased = nat.fix_reply()
+    seal.exchange(bool(KSR.isflagset(settings.active.flt_caller_ours)), aliased)
     media.reply()
 
 
@@ -69,7 +70,12 @@ def screen_reply() -> None:
     A 2xx that comes when its transaction has gone is passed on by RFC 3261 16.7, and so it is here
     in a dialog of ours. A reply with no Via but ours goes nowhere: it is for a ping.
     """
-    if KSR.tm.t_check_trans() < 0 and not _ends_here() and not seal.recorded():
+    if KSR.tm.t_check_trans() >= 0 or _ends_here():
+        return
+    if seal.recorded():
+        identity.discard_claims()
+        seal.exchange(for_our_user=False, aliased=nat.fix_reply())
+    else:
         KSR.set_drop()
 
 

@@ -1,20 +1,30 @@
 """Our seal on the dialogs that we route: a Record-Route parameter that nobody else can make.
 
 A To tag and a Route with our address are all that it takes to look like a dialog, and what belongs
-to a dialog is passed on without credentials. So only what comes back with the seal of its own
-Call-ID and caller is taken for one. No state is kept: every worker, and a server that shares
-SERVER_SECRET, can tell.
+to a dialog is passed on without credentials. So only what comes back with a seal is taken for one.
+Each side has a seal of its own, which says whom it may send to: the tag of the other side and, for
+strangers, the place where the other side is. No state is kept: every worker, and a server that
+shares SERVER_SECRET, can tell.
+
+    seal=FREE           our user: anywhere, as he could begin a dialog with anybody
+    seal=BOUND-PLACE    a stranger: to that place, and to bindings of the user whom To names
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 
 import KSR
 
+from kemi_routes import place
+
 PARAMETER = "seal"
 _BYTES = 9  # 72 bits: beyond guessing within the life of a dialog, and short on every message
+_PLACE_BYTES = 6  # of use to nobody without the other half
+# In place of a place; no request goes there.
+UNKNOWN = "unknown"
 key: bytes = b""
 
 
@@ -29,30 +39,93 @@ def use(secret: str | None, former: bytes = b"") -> None:
     key = hashlib.sha256(secret.encode()).digest() if secret else former or secrets.token_bytes(32)
 
 
-def of(call_id: str, caller_tag: str) -> str:
-    """The seal of a dialog.
+def free(call_id: str, other_tag: str) -> str:
+    """The seal of one of our users.
 
     Args:
-        call_id: its Call-ID.
-        caller_tag: the tag of the side that sent the request which formed it.
+        call_id: of the dialog.
+        other_tag: the tag of whom he may send to.
     """
-    text = f"{call_id}\0{caller_tag}".encode()
-    return hashlib.blake2b(text, key=key, digest_size=_BYTES).hexdigest()
+    return f"{PARAMETER}={_hash(_BYTES, 'free', call_id, other_tag)}"
 
 
-def mark() -> None:
-    """Put the seal on the Record-Route of a request that forms a dialog."""
-    KSR.rr.add_rr_param(f";{PARAMETER}={of(KSR.pv.gete('$ci'), KSR.pv.gete('$ft'))}")
+def bound(call_id: str, other_tag: str, where: str = "") -> str:
+    """The seal of a stranger.
+
+    Args:
+        call_id: of the dialog.
+        other_tag: the tag of whom he may send to.
+        where: the place of whom he may send to; '' for that half of the seal which tells the
+            dialog alone.
+    """
+    dialog = f"{PARAMETER}={_hash(_BYTES, 'bound', call_id, other_tag)}-"
+    return dialog + _hash(_PLACE_BYTES, where, call_id, other_tag) if where else dialog
+
+
+def mark(for_our_user: bool) -> None:
+    """Put the seal on the Record-Route of a request that forms a dialog.
+
+    Args:
+        for_our_user: who gets the request is one of our users.
+    """
+    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$ft")
+    seal = free(call_id, tag) if for_our_user else bound(call_id, tag, place.of_caller() or UNKNOWN)
+    KSR.rr.add_rr_param(f";{seal}")
+
+
+def exchange(for_our_user: bool, aliased: bool = False) -> None:
+    """In a reply: the caller gets a seal of his own in place of the callee's.
+
+    Args:
+        for_our_user: the caller is one of our users.
+        aliased: the Contact of the reply gets the alias of the source.
+    """
+    routes = KSR.pv.gete("$(hdr(Record-Route)[*])")
+    former = _former(routes)
+    if not former:
+        return
+    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
+    if for_our_user:
+        seal = free(call_id, tag)
+    else:
+        seal = bound(call_id, tag, place.of_callee(former, aliased) or UNKNOWN)
+    for uri in set(re.findall(r"<([^>]*)>", routes)):
+        # another server with our secret may be on the path as well
+        if former in uri and KSR.is_myself(uri):
+            KSR.textops.replace_hdrs_str(uri, uri.replace(former, seal), "first")
 
 
 def holds() -> bool:
-    """Whether the Route that led a request here has the seal of its dialog, from either side."""
-    call_id = KSR.pv.gete("$ci")
-    either = "|".join(of(call_id, KSR.pv.gete(tag)) for tag in ("$ft", "$tt"))
-    return bool(KSR.rr.check_route_param(f"{PARAMETER}=({either})") > 0)
+    """Whether the Route that led a request here has a seal that lets it go where it is going to."""
+    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
+    if _is_on_route(free(call_id, tag)):
+        return True
+    if not _is_on_route(bound(call_id, tag)):
+        return False
+    where = place.of_next_hop()
+    if where == place.NOWHERE:
+        return False
+    return _is_on_route(bound(call_id, tag, where)) or place.is_bound(KSR.pv.gete("$tu"), where)
 
 
 def recorded() -> bool:
-    """Whether a reply has the seal of its dialog in a Record-Route."""
-    seal = of(KSR.pv.gete("$ci"), KSR.pv.gete("$ft"))
-    return f"{PARAMETER}={seal}" in KSR.pv.gete("$(hdr(Record-Route)[*])")
+    """Whether a reply has the seal of its dialog, and goes to where the caller is."""
+    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$ft")
+    former = _former(KSR.pv.gete("$(hdr(Record-Route)[*])"))
+    return former in (free(call_id, tag), bound(call_id, tag, place.of_reply_target()))
+
+
+def _former(routes: str) -> str:
+    """The seal that the callee has, as it came in the request."""
+    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$ft")
+    found = re.search(f"{free(call_id, tag)}|{bound(call_id, tag)}[0-9a-f]+", routes)
+    return found[0] if found else ""
+
+
+def _is_on_route(seal: str) -> bool:
+    return bool(KSR.rr.check_route_param(seal) > 0)
+
+
+def _hash(size: int, *texts: str) -> str:
+    text = "\0".join(texts).encode()
+    return hashlib.blake2b(text, key=key, digest_size=size).hexdigest()

@@ -288,6 +288,7 @@ class Settings:
     subscriber_table: str = setting(text, "", "")
     location_table: str = setting(text, "", "")
     flt_caller_nated: int = setting(number(0, 31), "", "")
+    flt_caller_ours: int = setting(number(0, 31), "", "")
     flt_sdp_offered: int = setting(number(0, 31), "", "")
     flb_nated: int = setting(number(0, 31), "", "")
 

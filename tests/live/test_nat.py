@@ -241,16 +241,18 @@ def test_a_register_that_was_overtaken_by_a_later_one_does_not_bring_the_old_pla
     nat = town.nat()
     phone = town.phone_at_home(user, nat)
     phone.register()
-    overtaken = [message for way, message in phone.log if way == ">"][-1]
+    first = [message for way, message in phone.log if way == ">"][-1]
     phone.register()
     kept = town.server.bindings(user)
     nat.rebind()
-    before = len(phone.log)
-    phone.send_raw(bytes(overtaken))
-    refused = phone.wait_until(
-        lambda: next((m for way, m in phone.log[before:] if way == "<"), None), 5, "response"
+    overtaken = phone.make_request(
+        "REGISTER",
+        first.uri,
+        fields=[("Contact", phone.contact)],
+        call_id=first["Call-ID"],
+        to=first["To"],
     )
-    assert refused.status == 400
+    assert phone.start(overtaken).final().status == 400
     assert town.server.bindings(user) == kept
 
 
