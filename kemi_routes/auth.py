@@ -94,7 +94,7 @@ def _check_credentials() -> Outcome:
     try:
         given = _given(realm)
         if given is not None:
-            digest.check(given, KSR.pv.gete("$ou"))
+            digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself)
     except digest.Malformed as error:
         _log(Verdict.MALFORMED, 0)
         KSR.sl.sl_send_reply(400, str(error))

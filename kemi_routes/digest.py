@@ -11,6 +11,7 @@ import base64
 import hashlib
 import re
 import socket
+from collections.abc import Callable
 
 SCHEME = re.compile(r"digest[\s,]\s*", re.IGNORECASE)
 # Read as module auth reads, which knows no escapes within quotes.
@@ -77,12 +78,13 @@ def _read_any(header: str, at: int) -> dict[str, str]:
     return fields
 
 
-def check(fields: dict[str, str], uri: str) -> None:
+def check(fields: dict[str, str], uri: str, is_ours: Callable[[str], bool]) -> None:
     """Hold the fields against the request that they came with.
 
     Args:
         fields: as `read` gives them.
         uri: the R-URI of the request.
+        is_ours: whether a URI is one of this server, as `KSR.is_myself` says.
     Raises:
         Malformed: a field is missing or impossible, the algorithm is not the one of the challenge,
             or the `uri` is another one (RFC 2617 3.2.2.5: 400).
@@ -95,7 +97,7 @@ def check(fields: dict[str, str], uri: str) -> None:
         raise Malformed("Digest Algorithm Was Not Offered")
     if not _RESPONSE.fullmatch(fields["response"]):
         raise Malformed("Digest Response Is No MD5")
-    if not is_same_uri(fields["uri"], uri):
+    if not (is_same_uri(fields["uri"], uri) or _is_server(fields["uri"], uri, is_ours)):
         raise Malformed("Digest URI Is Not The Request-URI")
 
 
@@ -113,6 +115,11 @@ def is_same_uri(given: str, asked: str) -> bool:
     if one["port"] and other["port"] and one["port"] != other["port"]:
         return False
     return _place(one) == _place(other)
+
+
+def _is_server(given: str, asked: str, is_ours: Callable[[str], bool]) -> bool:
+    """Whether the `uri` is only our own address: SIPp gives that for whatever it asks us."""
+    return "@" not in given and is_ours(given) and is_ours(asked)
 
 
 def _place(uri: re.Match[str]) -> tuple[str, str | None, str]:

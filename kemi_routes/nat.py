@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import settings
+from kemi_routes import contact_policy, settings
 from kemi_routes.outcome import CONTINUE, Outcome
 
 # nat_uac_test on a reply: its Via is ours, only the Contact tells (bit 1: it is private).
@@ -24,14 +24,12 @@ def detect() -> Outcome:
     A REGISTER gets it wherever it comes from, other requests only at the first hop. A REGISTER
     with a Path has passed an edge proxy that knows the phone better than we can (RFC 3327).
     """
-    if KSR.nathelper.nat_uac_test(settings.active.nat_test) < 0:
-        return CONTINUE
+    nated = KSR.nathelper.nat_uac_test(settings.active.nat_test) > 0
     if KSR.is_REGISTER():
-        if KSR.hdr.is_present("Path") < 0:
+        if (nated or contact_policy.needs_alias()) and KSR.hdr.is_present("Path") < 0:
             _alias_binding()
-    elif KSR.siputils.is_first_hop() > 0:
+    elif KSR.siputils.is_first_hop() > 0 and _set_alias(nated):
         KSR.setflag(settings.active.flt_caller_nated)
-        KSR.nathelper.set_contact_alias_trim()
     return CONTINUE
 
 
@@ -62,10 +60,10 @@ def fix_reply() -> bool:
         return False
     if KSR.siputils.is_first_hop_mode(HOST_NAMES_TOO) < 0:
         return False
-    if KSR.isbflagset(settings.active.flb_nated) or KSR.nathelper.nat_uac_test(PRIVATE_CONTACT) > 0:
-        KSR.nathelper.set_contact_alias_trim()
-        return True
-    return False
+    nated = (
+        KSR.isbflagset(settings.active.flb_nated) or KSR.nathelper.nat_uac_test(PRIVATE_CONTACT) > 0
+    )
+    return _set_alias(nated)
 
 
 def mark_dialog() -> None:
@@ -88,6 +86,17 @@ def _alias_binding() -> None:
     # pings go to the received address of a binding; its Contact's host is private
     KSR.nathelper.fix_nated_register()
     KSR.setbflag(settings.active.flb_nated)
+
+
+def _set_alias(nated: bool) -> bool:
+    """Give a Contact the alias of its source; one that it brings is not what we have seen."""
+    brought = KSR.pv.gete("$ct").count(";alias=")
+    if brought > 1 or (brought and not nated):
+        KSR.textops.replace_hdrs_str(";alias=", ";no-alias=", "all")
+        return False
+    if nated:
+        KSR.nathelper.set_contact_alias_trim()
+    return nated
 
 
 def _keep_to_open_connections() -> None:

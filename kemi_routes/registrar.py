@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import KSR
 
-from kemi_routes import auth, connection, patience, settings
+from kemi_routes import auth, connection, contact_policy, patience, settings
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 PROFILE = "phone"
@@ -38,8 +38,9 @@ def register() -> Outcome:
     """Store the bindings of a REGISTER; `save` sends the reply, on failure too.
 
     Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3),
-    and to an Expires of more than 32 bits, which Kamailio would take for a short one; 503 while
-    usrloc is stuck with the bindings.
+    to an Expires of more than 32 bits, which Kamailio would take for a short one, and to a Contact
+    that can't be; 403 to one that leads to somebody else; 503 while usrloc is stuck with the
+    bindings.
     """
     if not KSR.is_REGISTER():
         return CONTINUE
@@ -48,6 +49,9 @@ def register() -> Outcome:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
         return DONE
     headers = _contact_headers()
+    to_bind = [contact.uri for contact in all_contacts(headers, expires) if not contact.removes]
+    if contact_policy.refuse(to_bind) is DONE:
+        return DONE
     if patience.hold(KSR.pv.gete("$tU"), lambda: _store(headers, expires)) is None:
         return auth.unavailable()
     return DONE
@@ -64,8 +68,22 @@ def asked_contacts(headers: list[str], expires: str) -> list[Contact]:
     Returns:
         [] for a query, for `*`, and where one of them has a `+sip.instance`.
     """
+    if any("+sip.instance" in _QUOTED.sub("", header) for header in headers):
+        return []
+    return all_contacts(headers, expires)
+
+
+def all_contacts(headers: list[str], expires: str) -> list[Contact]:
+    """All Contacts of a REGISTER.
+
+    Args:
+        headers: the bodies of the Contact headers.
+        expires: the Expires header's body, '' where there is none.
+    Returns:
+        [] for a query and for `*`.
+    """
     bare = [_QUOTED.sub("", header) for header in headers]
-    if any(header.strip() == "*" or "+sip.instance" in header for header in bare):
+    if any(header.strip() == "*" for header in bare):
         return []
     return [
         _contact(value.strip(), expires.strip())

@@ -207,6 +207,11 @@ class Settings:
         "Seals dialogs and digest nonces; servers that stand in for each other share it."
         " Kept in RUN_DIR by the launcher; else random at each start, which ends running calls.",
     )
+    contact_elsewhere: int = setting(
+        number(0, 1),
+        "0 or 1",
+        "Whether phones may be called at another address than the one they register from.",
+    )
     trusted_peers: tuple[Network, ...] | None = setting(
         networks,
         "networks",

@@ -86,7 +86,7 @@ def register_with_instance(talk: Talk) -> None:
 @scenario
 def register_through_an_edge_proxy(talk: Talk) -> None:
     """A Path is stored, and named in the 200."""
-    headers = {"Path": "<sip:192.0.2.9;lr>", "Supported": "path"}
+    headers = {"Path": "<sip:127.0.0.1:5999;lr>", "Supported": "path"}
     talk.register("alice", "1111", headers=headers)
     talk.compare_bindings("1111")
 
@@ -94,7 +94,7 @@ def register_through_an_edge_proxy(talk: Talk) -> None:
 @scenario
 def register_path_not_supported(talk: Talk) -> None:
     """A Path of a phone that does not know of it."""
-    talk.register("alice", "1111", headers={"Path": "<sip:192.0.2.9;lr>"})
+    talk.register("alice", "1111", headers={"Path": "<sip:127.0.0.1:5999;lr>"})
     talk.compare_bindings("1111")
 
 

@@ -41,7 +41,8 @@ def binding(phone: Phone, place: tuple[str, int]) -> str:
 def test_the_mask_of_the_nat_test_is_a_setting(network: Network, mask: str) -> None:
     """2: the Via is not the source; 32: the source is private. Here 2 is true at home only, 32
     never, and 1 (the Contact is private), which is true of both phones, is in neither mask."""
-    server = Server(network.server_host(), settings={"NAT_TEST": mask})
+    settings = {"NAT_TEST": mask, "CONTACT_ELSEWHERE": "1"}
+    server = Server(network.server_host(), settings=settings)
     nat = network.nat("home")
     at_home = server.phone(network.host_behind(nat, PRIVATE), "1111")
     place = source_seen(at_home.register())

@@ -225,8 +225,9 @@ def test_a_query_lists_all_bindings_and_stores_none(town: Town) -> None:
 
 
 def test_a_register_may_bring_several_contacts_and_all_of_them_ring(town: Town) -> None:
-    desk, mobile = town.public_phone(), town.public_phone()
-    both = f"{desk.contact}, <sip:{desk.user}@{mobile.local[0]}:5060>"
+    desk = town.public_phone()
+    mobile = town.server.phone(desk.host, town.user(), local=(desk.local[0], 5070))
+    both = f"{desk.contact}, <sip:{desk.user}@{mobile.local[0]}:5070>"
     done = desk.register(contact=both)
     assert done.status == 200
     assert len(contacts(done)) == len(town.server.bindings(desk.user)) == 2

@@ -211,12 +211,14 @@ def test_a_qop_can_not_be_taken_away(phone: Phone) -> None:
         (URI, f"{URI};transport=udp"),
         (f"{URI};transport=udp", URI),
         (f"{URI}:{{port}}", URI),
+        (URI, "sip:127.0.0.1:{port}"),
     ],
 )
 def test_a_phone_may_write_the_uri_a_little_differently(
     shared: Server, phone: Phone, uri: str, digest_uri: str
 ) -> None:
-    uri = uri.format(port=shared.address()[1])
+    port = shared.address()[1]
+    uri, digest_uri = uri.format(port=port), digest_uri.format(port=port)
     parts = {"to": f"<{phone.aor}>"}
     challenge = ask(phone, "REGISTER", uri, **parts)
     given = answer(challenge, "1111", PASSWORD, digest_uri)
@@ -227,7 +229,6 @@ def test_a_phone_may_write_the_uri_a_little_differently(
     "digest_uri",
     [
         "sip:example.org",
-        f"sips:{DOMAIN}",
         f"sip:1111@{DOMAIN}",
         f"sip:{DOMAIN}.",
         f"sip:x{DOMAIN}",

@@ -138,7 +138,7 @@ def test_an_unregistered_phone(server: Ksr) -> None:
 
 def test_a_registration_through_an_edge_proxy(server: Ksr) -> None:
     """With a Path the Contact gets no alias: the edge proxy knows the phone (RFC 3327)."""
-    path = {"Path": "<sip:203.0.113.99;lr>", "Supported": "path"}
+    path = {"Path": "<sip:198.51.100.9;lr>", "Supported": "path"}
     reply = bob(server).register(headers=path)
     assert reply.status == 200
     assert "alias" not in reply["Contact"]

@@ -132,7 +132,7 @@ def test_the_uri_may_be_written_a_little_differently(server: Ksr, uri: str) -> N
     assert send(server, answer(challenge(server), uri=uri)).status == 200
 
 
-@pytest.mark.parametrize("uri", ["sip:elsewhere.test", f"sips:{DOMAIN}", f"sip:x@{DOMAIN}", "*"])
+@pytest.mark.parametrize("uri", ["sip:elsewhere.test", f"sip:x@{DOMAIN}", "*"])
 def test_another_uri_is_refused(server: Ksr, uri: str) -> None:
     """400, and nothing is bound."""
     reply = send(server, answer(challenge(server), uri=uri))

@@ -1,0 +1,109 @@
+"""Where a phone may be called: at the address that it registers from.
+
+A binding is an order to send every call to a place. A phone that could name any place would aim us
+at whomever it likes, so the place is the one that the REGISTER came from: as its alias, or because
+its Contact says the same. CONTACT_ELSEWHERE believes what phones say.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+import KSR
+
+from kemi_routes import identity, settings
+from kemi_routes.outcome import CONTINUE, DONE, Outcome
+
+_URI = re.compile(
+    r"sips?:(?:[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]+)(?::(?P<port>\d+))?(?:[;?].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_ALIAS = re.compile(r";alias=([^;?]*)", re.IGNORECASE)
+
+
+def refuse(uris: list[str]) -> Outcome:
+    """Refuse to bind what leads to somebody else.
+
+    Replies: 400 for an impossible Contact, 403 for one or a Path at another address.
+
+    Args:
+        uris: the Contacts of a REGISTER that are to be bound.
+    """
+    for position, uri in enumerate(uris):
+        if reason := fault(uri):
+            return _answer(400, reason)
+        if not settings.active.contact_elsewhere and _leads_away(uri, position == 0):
+            return _answer(403, "Contact At Another Address")
+    if uris and not settings.active.contact_elsewhere and _path_leads_away():
+        return _answer(403, "Path Of Another Address")
+    return CONTINUE
+
+
+def needs_alias() -> bool:
+    """Whether the first Contact of a REGISTER names another address than the one it comes from."""
+    if settings.active.contact_elsewhere:
+        return False
+    uri = KSR.pv.gete("$(ct{nameaddr.uri})")
+    host = host_of(uri)
+    return bool(host) and (host != KSR.pv.get("$si") or ";alias=" in uri)
+
+
+def fault(uri: str) -> str:
+    """What makes a Contact impossible, '' for a good one.
+
+    Args:
+        uri: of a Contact that is to be bound.
+    """
+    found = _URI.fullmatch(uri)
+    if found is None:
+        return "Contact Is No SIP URI"
+    if found["port"] and not 0 < int(found["port"]) < 65536:
+        return "Contact Has An Impossible Port"
+    if _is_nobodys(found["host"].strip("[]")):
+        return "Contact Has An Impossible Address"
+    return "Contact Has Several Aliases" if len(_ALIAS.findall(uri)) > 1 else ""
+
+
+def _is_nobodys(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    # 240.0.0.0/4 with 255.255.255.255; no such range is in use in IPv6
+    reserved = address.version == 4 and address.is_reserved
+    return address.is_unspecified or address.is_multicast or reserved
+
+
+def host_of(uri: str) -> str:
+    """The host of a URI in lower case without brackets, '' where it has none."""
+    found = _URI.fullmatch(uri)
+    return found["host"].strip("[]").lower() if found else ""
+
+
+def _leads_away(uri: str, is_first: bool) -> bool:
+    if KSR.hdr.is_present("Path") > 0:
+        return False
+    source = KSR.pv.gete("$si")
+    alias = _ALIAS.search(uri)
+    if KSR.isbflagset(settings.active.flb_nated) and (is_first or not alias):
+        return False  # calls go to the source: as its alias, or as `received`
+    if alias:
+        return alias[1].partition("~")[0].strip("[]") != source
+    return host_of(uri) != source or bool(KSR.is_myself(uri))
+
+
+def _path_leads_away() -> bool:
+    path = KSR.pv.gete("$(hdr(Path)[*])")
+    if not path:
+        return False
+    source = KSR.pv.gete("$si")
+    first = re.search(r"<([^>]*)>", path)
+    if first and host_of(first[1]) == source and not KSR.is_myself(first[1]):
+        return False
+    return not identity.is_trusted(source)
+
+
+def _answer(code: int, reason: str) -> Outcome:
+    KSR.sl.sl_send_reply(code, reason)
+    return DONE

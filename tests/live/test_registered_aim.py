@@ -1,0 +1,136 @@
+"""Nothing that a phone registers makes the server call somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .homes import PRIVATE, Homes, two_homes
+from .message import Message
+from .network import SERVER
+from .phone import Phone
+
+HOST = "203.0.113.70"
+VICTIM = "203.0.113.61"
+ELSEWHERE = {
+    "another host": f"<sip:1111@{VICTIM}>",
+    "another host with a port": f"<sip:1111@{VICTIM}:5080;transport=udp>",
+    "a name": "<sip:1111@victim.example>",
+    "alias": f"<sip:1111@{HOST};alias={VICTIM}~5060~1>",
+    "alias of a private address": f"<sip:1111@{PRIVATE};alias={VICTIM}~5060~1>",
+    "received": f"<sip:1111@{VICTIM};received=sip:{VICTIM}:5060>",
+    "received outside": f'<sip:1111@{VICTIM}>;received="sip:{VICTIM}:5060"',
+    "maddr": f"<sip:1111@{VICTIM};maddr={VICTIM}>",
+    "us": f"<sip:1111@{SERVER}>",
+    "our domain": "<sip:2222@example.test>",
+    "without brackets": f"sip:1111@{VICTIM}:5060",
+    "loopback": "<sip:1111@127.0.0.1:22>",
+}
+IMPOSSIBLE = {
+    "http": "<http://victim.example/>",
+    "mailto": "<mailto:1111@victim.example>",
+    "tel": "<tel:+4930123456>",
+    "unspecified": "<sip:1111@0.0.0.0:5060>",
+    "unspecified IPv6": "<sip:1111@[::]:5060>",
+    "broadcast": "<sip:1111@255.255.255.255>",
+    "multicast": "<sip:1111@224.0.1.75>",
+    "multicast IPv6": "<sip:1111@[ff02::1]>",
+    "reserved": "<sip:1111@250.1.2.3>",
+    "port 99999": f"<sip:1111@{HOST}:99999>",
+    "port 0": f"<sip:1111@{HOST}:0>",
+    "two aliases": f"<sip:1111@{HOST};alias={VICTIM}~5060~1;alias={HOST}~5060~1>",
+}
+
+
+@pytest.fixture(scope="module")
+def homes() -> Iterator[Homes]:
+    """The homes around a server with one worker."""
+    with two_homes({"CHILDREN": "1"}) as homes:
+        yield homes
+
+
+@pytest.fixture
+def phone(homes: Homes) -> Iterator[Phone]:
+    """A phone of 1111 with a public address."""
+    phone = homes.server.phone(homes.public_host(HOST), "1111")
+    yield phone
+    homes.server.kamcmd("ul.rm", "location", f"1111@{phone.domain}")
+    phone.close()
+
+
+@pytest.fixture
+def victim(homes: Homes) -> Iterator[Phone]:
+    """Somebody who has nothing to do with us."""
+    phone = Phone(homes.public_host(VICTIM), "victim", VICTIM, None)
+    yield phone
+    phone.close()
+
+
+def call(phone: Phone, bob: Phone) -> Message:
+    """Bob sends 1111 a message; it comes to the phone."""
+    sent = bob.request("MESSAGE", phone.aor)
+    incoming = phone.expect_request("MESSAGE")
+    incoming.reply(200)
+    sent.wait_for(200)
+    return incoming.message
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_phone_is_called_where_it_registers_from_whatever_it_says(
+    phone: Phone, victim: Phone, bob: Phone, name: str
+) -> None:
+    assert phone.register(contact=ELSEWHERE[name]).status == 200
+    call(phone, bob)
+    assert victim.log == []
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_second_contact_at_another_address_is_refused(
+    homes: Homes, phone: Phone, name: str
+) -> None:
+    refused = phone.register(contact=f"{phone.contact}, {ELSEWHERE[name]}")
+    assert refused.status == 403
+    assert homes.server.bindings("1111") == []
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+@pytest.mark.parametrize("place", ["{}", "{own}, {}"])
+def test_an_impossible_contact_is_refused(
+    homes: Homes, phone: Phone, name: str, place: str
+) -> None:
+    refused = phone.register(contact=place.format(IMPOSSIBLE[name], own=phone.contact))
+    assert refused.status == 400
+    assert homes.server.bindings("1111") == []
+
+
+def test_behind_nat_only_the_alias_of_the_source_is_stored(
+    homes: Homes, victim: Phone, bob: Phone
+) -> None:
+    with homes.phone("hotel", "3333") as guest:
+        evil = f"<sip:3333@{PRIVATE}:5060;alias={VICTIM}~5060~1>"
+        assert guest.register(contact=evil).status == 200
+        [uri] = homes.server.bindings("3333")
+        assert VICTIM not in uri
+        call(guest, bob)
+        assert guest.register(contact=f"{guest.contact}, {evil}").status == 403
+        assert victim.log == []
+
+
+@pytest.mark.parametrize("path", [f"<sip:{VICTIM};lr>", f"<sip:{SERVER};lr>", "<sip:v.example;lr>"])
+def test_a_path_of_another_host_is_refused(homes: Homes, phone: Phone, path: str) -> None:
+    headers = {"Path": path, "Supported": "path"}
+    assert phone.register(headers=headers).status == 403
+    both = {"Path": f"{path}, <sip:{HOST};lr>", "Supported": "path"}
+    assert phone.register(headers=both).status == 403
+    assert homes.server.bindings("1111") == []
+
+
+def test_two_phones_with_one_private_contact_are_two_bindings(homes: Homes, bob: Phone) -> None:
+    with homes.phone("one", "3333") as one, homes.phone("two", "3333") as two:
+        assert one.contact == two.contact
+        assert len(homes.server.bindings("3333")) == 2
+        sent = bob.request("MESSAGE", one.aor)
+        for phone in (one, two):
+            phone.expect_request("MESSAGE").reply(200)
+        sent.wait_for(200)
