@@ -1,0 +1,236 @@
+"""Our own routes on the stub: nobody makes the server send to a third party."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ksr_stub.builders import request
+from ksr_stub.harness import Ksr
+from ksr_stub.phone import Phone
+from ksr_stub.traffic import Message
+
+from .test_own_routes import DOMAIN, alice, bob, start
+
+HOST, VICTIM, SERVER = "203.0.113.70", "203.0.113.61", "203.0.113.10"
+PEER = ("192.0.2.60", 5060)
+PRIVATE = "192.168.0.103"
+AIMS = {
+    "R-URI": (f"sip:victim@{VICTIM}", []),
+    "alias": (f"sip:bob@{PEER[0]};alias={VICTIM}~5060~1", []),
+    "Route": ("{target}", [f"<sip:{VICTIM};lr>"]),
+    "Route by us": ("{target}", [f"<sip:{SERVER};lr>", f"<sip:{VICTIM};lr>"]),
+    "our user": (f"sip:2222@{DOMAIN}", []),
+}
+
+
+@pytest.fixture
+def server(ksr: Ksr) -> Ksr:
+    return start(ksr)
+
+
+def carol(server: Ksr) -> Phone:
+    """A phone of another provider."""
+    phone = server.phone("carol", None, source=PEER, domain="other.test")
+    phone.aor = f"sip:carol@{PEER[0]}"
+    return phone
+
+
+def sent_to(server: Ksr, host: str) -> int:
+    """How many messages went to a host, in all."""
+    return sum(one.to.host == host for result in server.results for one in result.sent)
+
+
+def inside(
+    method: str, invite: Message, accepted: Message, target: str, routes: list[str], *, back: bool
+) -> bytes:
+    """A request inside the dialog: of the caller, or (`back`) of the callee."""
+    names = ("To", "From") if back else ("From", "To")
+    sender, to = (accepted[name] for name in names)
+    headers = {"From": sender, "To": to, "Call-ID": invite["Call-ID"]}
+    return request(method, target, route=routes, headers=headers, cseq=77, via=PEER)
+
+
+def routes_of(one: Message) -> list[str]:
+    return one.all("Record-Route")
+
+
+@pytest.mark.parametrize("name", AIMS)
+def test_a_stranger_who_calls_our_user_sends_to_nobody_else(server: Ksr, name: str) -> None:
+    """481 in the dialog that he really has; the same request to the other side goes on."""
+    callee, caller = bob(server), carol(server)
+    callee.register()
+    call = caller.call(callee.aor)
+    ringing = callee.incoming()
+    ringing.answer()
+    target, more = AIMS[name]
+    contact = re.search("<(.*?)>", call.final["Contact"])
+    assert contact is not None
+    routes = routes_of(call.final)
+    aimed = inside(
+        "INFO", ringing.invite, call.final, target.format(target=contact[1]),
+        [*routes, *more], back=False,
+    )  # fmt: skip
+    result = server.receive(aimed, PEER)
+    assert (result.reply.status, result.requests) == (481, [])
+    good = inside("INFO", ringing.invite, call.final, contact[1], routes, back=False)
+    assert server.receive(good, PEER).requests
+
+
+@pytest.mark.parametrize("name", AIMS)
+def test_a_stranger_whom_our_user_calls_sends_to_nobody_else(server: Ksr, name: str) -> None:
+    """Neither with the seal that he has got, nor as if he were the caller."""
+    caller, callee = bob(server), carol(server)
+    caller.register()
+    call = caller.call(callee.aor)
+    ringing = callee.incoming()
+    ringing.answer()
+    target, more = AIMS[name]
+    contact = re.search("<(.*?)>", ringing.invite["Contact"])
+    assert contact is not None
+    routes = routes_of(ringing.invite)
+    for back in (True, False):
+        aimed = inside(
+            "INFO", ringing.invite, call.final, target.format(target=contact[1]),
+            [*routes, *more], back=back,
+        )  # fmt: skip
+        result = server.receive(aimed, PEER)
+        assert (result.reply.status, result.requests) == (481, [])
+    good = inside("INFO", ringing.invite, call.final, contact[1], routes, back=True)
+    assert server.receive(good, PEER).requests
+
+
+def test_each_side_has_a_seal_of_its_own(server: Ksr) -> None:
+    """A stranger's names the place of our user as well."""
+    callee, caller = bob(server), carol(server)
+    callee.register()
+    call = caller.call(callee.aor)
+    ringing = callee.incoming()
+    ringing.answer()
+    assert re.search(r";seal=[0-9a-f]{18}[;>]", ringing.invite["Record-Route"])
+    assert re.search(r";seal=[0-9a-f]{18}-[0-9a-f]{12}[;>]", call.final["Record-Route"])
+
+
+def test_our_user_may_move_to_where_he_registers(server: Ksr) -> None:
+    """The stranger's seal leads to his bindings too."""
+    callee, caller = bob(server), carol(server)
+    callee.register()
+    call = caller.call(callee.aor)
+    ringing = callee.incoming()
+    ringing.answer()
+    callee.source = ("198.51.100.9", 51234)
+    moved = f"sip:2222@{PRIVATE}:5060;alias=198.51.100.9~51234~1"
+    routes = routes_of(call.final)
+    data = inside("INFO", ringing.invite, call.final, moved, routes, back=False)
+    assert server.receive(data, PEER).reply.status == 481
+    callee.register()
+    data = data.replace(b"branch=z9hG4bK", b"branch=z9hG4bKmore")
+    assert server.receive(data, PEER).requests
+
+
+@pytest.mark.parametrize("method", ["ACK", "PRACK", "CANCEL", "BYE", "UPDATE", "INFO"])
+@pytest.mark.parametrize("tag", ["", "made-up"])
+@pytest.mark.parametrize("name", AIMS)
+def test_a_request_of_no_dialog_goes_to_no_third_party(
+    server: Ksr, method: str, tag: str, name: str
+) -> None:
+    """With our Route, with a made-up seal, or without any."""
+    target, more = AIMS[name]
+    uri = target.format(target=f"sip:2222@{DOMAIN}")
+    for first in ([f"<sip:{SERVER};lr>"], [f"<sip:{SERVER};lr;seal=0123456789abcdef01>"], []):
+        data = request(method, uri, to=f"sip:2222@{DOMAIN}", to_tag=tag, route=[*first, *more])
+        assert server.receive(data, PEER).requests == []
+
+
+ELSEWHERE = [
+    f"<sip:1111@{VICTIM}>",
+    "<sip:1111@victim.example>",
+    f"<sip:1111@{HOST};alias={VICTIM}~5060~1>",
+    f"<sip:1111@{PRIVATE};alias={VICTIM}~5060~1>",
+    f"<sip:1111@{VICTIM};received=sip:{VICTIM}:5060;maddr={VICTIM}>",
+    f"<sip:1111@{SERVER}>",
+    f"<sip:2222@{DOMAIN}>",
+    f"sip:1111@{VICTIM}:5060",
+]
+IMPOSSIBLE = [
+    "<http://victim.example/>", "<tel:+4930123456>", "<sip:1111@0.0.0.0>",
+    "<sip:1111@255.255.255.255>", "<sip:1111@224.0.1.75>", "<sip:1111@[ff02::1]>",
+    f"<sip:1111@{HOST}:99999>", f"<sip:1111@{HOST}:0>",
+    f"<sip:1111@{HOST};alias={VICTIM}~5060~1;alias={HOST}~5060~1>",
+]  # fmt: skip
+
+
+def public(server: Ksr) -> Phone:
+    return server.phone("1111", "first secret", source=(HOST, 5060))
+
+
+@pytest.mark.parametrize("contact", ELSEWHERE)
+def test_a_phone_is_called_where_it_registers_from(server: Ksr, contact: str) -> None:
+    """A first Contact gets the alias of the source, a second one at another address is refused."""
+    phone, caller = public(server), bob(server)
+    both = f"<sip:1111@{HOST}:5060>, {contact}"
+    assert phone.register(contact=both).status == 403
+    assert phone.register(contact=contact).status == 200
+    caller.register()
+    caller.call("1111")
+    assert phone.incoming()
+    assert sent_to(server, VICTIM) == 0
+
+
+@pytest.mark.parametrize("contact", IMPOSSIBLE)
+def test_an_impossible_contact_is_refused(server: Ksr, contact: str) -> None:
+    """400, and nothing is bound."""
+    for value in (contact, f"<sip:1111@{HOST}:5060>, {contact}"):
+        assert public(server).register(contact=value).status == 400
+    caller = bob(server)
+    caller.register()
+    assert caller.call("1111").status == 480
+
+
+@pytest.mark.parametrize("path", [f"<sip:{VICTIM};lr>", f"<sip:{SERVER};lr>", "<sip:v.test;lr>"])
+def test_a_path_of_another_host_is_refused(ksr: Ksr, path: str) -> None:
+    """403, unless it comes from a trusted peer or CONTACT_ELSEWHERE allows it."""
+    headers = {"Path": path, "Supported": "path"}
+    assert public(start(ksr)).register(headers=headers).status == 403
+
+
+@pytest.mark.parametrize("setting", [{"CONTACT_ELSEWHERE": "1"}, {"TRUSTED_PEERS": HOST}])
+def test_a_path_that_is_believed(ksr: Ksr, setting: dict[str, str]) -> None:
+    """An edge proxy with another address than the one it sends from."""
+    headers = {"Path": f"<sip:{VICTIM};lr>", "Supported": "path"}
+    assert public(start(ksr, **setting)).register(headers=headers).status == 200
+
+
+def test_a_contact_elsewhere_that_is_believed(ksr: Ksr) -> None:
+    """With CONTACT_ELSEWHERE phones may say where they are."""
+    reply = public(start(ksr, CONTACT_ELSEWHERE="1")).register(contact=f"<sip:1111@{VICTIM}>")
+    assert (reply.status, reply["Contact"].partition(">")[0]) == (200, f"<sip:1111@{VICTIM}")
+
+
+@pytest.mark.parametrize("private", [PEER, (PRIVATE, 5060)])
+def test_an_alias_that_a_caller_gives_himself_is_not_followed(
+    server: Ksr, private: tuple[str, int]
+) -> None:
+    """Behind NAT ours replaces it, else it is no alias any more."""
+    callee = bob(server)
+    callee.register()
+    contact = f"<sip:carol@{private[0]}:5060;alias={VICTIM}~5060~1>"
+    server.receive(
+        request(
+            "INVITE", callee.aor, sender="sip:carol@other.test", contact=contact, via=private
+        ),
+        PEER,
+    )  # fmt: skip
+    assert f";alias={VICTIM}" not in callee.incoming().invite["Contact"]
+
+
+def test_two_phones_with_one_private_contact_both_ring(server: Ksr) -> None:
+    """Two NATs, two bindings."""
+    first, second = alice(server), alice(server)
+    second.source = ("203.0.113.6", 40999)
+    assert first.register().status == second.register().status == 200
+    caller = bob(server)
+    caller.register()
+    caller.call("1111")
+    assert first.incoming()
+    assert second.incoming()
