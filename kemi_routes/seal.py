@@ -18,7 +18,7 @@ import secrets
 
 import KSR
 
-from kemi_routes import place
+from kemi_routes import patience, place
 
 PARAMETER = "seal"
 _BYTES = 9  # 72 bits: beyond guessing within the life of a dialog, and short on every message
@@ -105,7 +105,7 @@ def holds() -> bool:
     where = place.of_next_hop()
     if where == place.NOWHERE:
         return False
-    return _is_on_route(bound(call_id, tag, where)) or place.is_bound(KSR.pv.gete("$tu"), where)
+    return _is_on_route(bound(call_id, tag, where)) or _is_at_binding(where)
 
 
 def recorded() -> bool:
@@ -120,6 +120,11 @@ def _former(routes: str) -> str:
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$ft")
     found = re.search(f"{free(call_id, tag)}|{bound(call_id, tag)}[0-9a-f]+", routes)
     return found[0] if found else ""
+
+
+def _is_at_binding(where: str) -> bool:
+    aor, user = KSR.pv.gete("$tu"), KSR.pv.gete("$tU")
+    return bool(patience.hold(user, lambda: place.is_bound(aor, where)))
 
 
 def _is_on_route(seal: str) -> bool:

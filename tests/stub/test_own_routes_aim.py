@@ -10,7 +10,7 @@ from ksr_stub.harness import Ksr
 from ksr_stub.phone import Phone
 from ksr_stub.traffic import Message
 
-from .test_own_routes import DOMAIN, alice, bob, start
+from .own_routes import DOMAIN, alice, bob, start
 
 HOST, VICTIM, SERVER = "203.0.113.70", "203.0.113.61", "203.0.113.10"
 PEER = ("192.0.2.60", 5060)
