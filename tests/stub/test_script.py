@@ -1,4 +1,4 @@
-"""Callbacks that are missing or return no int, in faithful mode: as runs of 5.6.3 showed."""
+"""Callbacks that are missing or return no int: what 5.6.3 does, and what strict mode says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ksr_stub.builders import options
+from ksr_stub.errors import MissingCallback
 from ksr_stub.harness import Ksr
 
 CLASS = """
@@ -78,3 +79,16 @@ def test_timers_of_rtimer_run_when_the_test_says_so(ksr: Ksr, tmp_path: Path) ->
     assert script.RAN == ["two", ("one", "rtimer", "OPTIONS")]
     with pytest.raises(ValueError, match="name=tock"):
         ksr.run_timer("tock")
+
+
+@pytest.mark.parametrize("function", ["t_on_branch", "t_on_reply", "t_on_failure"])
+def test_a_misspelt_callback_is_refused_where_it_is_named(
+    ksr: Ksr, tmp_path: Path, function: str
+) -> None:
+    """A real Kamailio says nothing, and does not do what was to be done there."""
+    path = tmp_path / "misspelt.py"
+    named = MODULE.replace('sl.sl_send_reply(200, "OK")', f'tm.{function}("managed")')
+    path.write_text(f"{named}\n    return 1\n")
+    ksr.load(path)
+    with pytest.raises(MissingCallback, match=f"KSR.tm.{function}.'managed'."):
+        ksr.receive(options())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ksr_stub import branches, server, uri
+from ksr_stub.errors import MissingCallback
 from ksr_stub.message import Address, SipMessage
 from ksr_stub.registry import model
 from ksr_stub.sending import resolve
@@ -250,6 +251,14 @@ def t_lookup_cancel_flags(world: World, flags: int) -> int:
 
 
 def _set_route(world: World, which: str, name: str) -> int:
+    script = world.script
+    if world.strict and name and script and not callable(getattr(script, name, None)):
+        raise world.fault(
+            MissingCallback(
+                f"KSR.tm.t_{which}({name!r}): the script has no such callback. A real Kamailio"
+                " returns 1 and logs nothing; what was to be done there is not done"
+            )
+        )
     holder: Transaction | Pending = current(world) or cell.pending(world.msg)
     setattr(holder, which, name)
     return 1
@@ -257,7 +266,7 @@ def _set_route(world: World, which: str, name: str) -> int:
 
 @model("tm")
 def t_on_failure(world: World, name: str) -> int:
-    """Name the failure route; 1, also where the script has none of that name."""
+    """Name the failure route; 1, in faithful mode also where the script has none of that name."""
     return _set_route(world, "on_failure", name)
 
 
