@@ -73,8 +73,15 @@ def kill(stack: Stack, service: str) -> None:
 
 
 def is_written(stack: Stack, phone: Phone) -> bool:
-    """Whether the binding of a phone is in the database: it is written behind."""
-    return phone.user in stack.sql("SELECT username FROM location").split()
+    """Whether the binding that a phone has now is in the database: it is written behind."""
+    bound = stack.bindings(f"{phone.user}@{phone.domain}")
+    return bool(bound) and bound == contacts_in_database(stack, phone)
+
+
+def contacts_in_database(stack: Stack, phone: Phone) -> list[str]:
+    """The contacts that the database has for a phone's user."""
+    rows = stack.sql("SELECT username, contact FROM location").splitlines()
+    return [row.partition("|")[2] for row in rows if row.startswith(f"{phone.user}|")]
 
 
 def talks(alice: Phone, bob: Phone) -> bool:
