@@ -17,7 +17,7 @@ from tests.live.phone import Phone
 from .outside import Outside, call_and_hang_up, talk
 from .stack import LONG_RUNNING, Stack
 
-MAIN_PROCESS = {"db": "postgres -c", "rtpengine": "rtpengine --fore", "kamailio": "tini --"}
+MAIN_PROCESS = {"db": "postgres -c", "rtpengine": "rtpengine --fore", "kamailio": "tini -s"}
 
 
 @pytest.mark.parametrize("fault", ["restarted", "killed"])

@@ -52,7 +52,7 @@ def test_the_containers_can_do_no_more_than_they_need(stack: Stack) -> None:
         assert not host["CapAdd"]
         assert not host["Privileged"]
         assert stack.exec(service, "id", "-u").strip() != "0"
-        assert re.search(r"^CapEff:\s*0+$", stack.exec(service, "cat", "/proc/1/status"), re.M)
+        assert re.search(r"^CapEff:\s*0+$", stack.exec(service, "cat", "/proc/self/status"), re.M)
 
 
 def test_every_entry_of_the_log_is_one_line(outside: Outside) -> None:
