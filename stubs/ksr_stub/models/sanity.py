@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ksr_stub import methods, nameaddr, tobody, via
+from ksr_stub import contacts, methods, tobody, via
 from ksr_stub import uri as uris
 from ksr_stub.message import ParseError
 from ksr_stub.pv.values import parse_int
@@ -204,10 +204,11 @@ def _uris(world: World, checks: int) -> None:
 def _contacts(world: World) -> None:
     _parsed(world)
     try:
-        found = nameaddr.all_of(world.msg, "contact")
+        found = contacts.all_of(world.msg)
     except ParseError:
         raise _Failed(400, "Bad Contact Header") from None
-    if found and not found[0].star and uris.parse(found[0].uri) is None:
+    first = world.msg.first("contact")
+    if found and found[0].header is first and uris.parse(found[0].uri) is None:
         raise _Failed(400, "Bad Contact URI")
 
 

@@ -63,19 +63,21 @@ def _written(world: World, one: Contact) -> str:
 def _encoded(world: World, text: str, prefix: str, address: str) -> str | int:
     if len(text) <= 1:
         return -1
-    colon = text.find(":")
-    if colon < 0:
-        return -25
-    if colon < 3:
-        return -26
-    parsed = uri.parse(text[colon - 3 :])
+    colon, bracket, end = text.find(":"), text.find("<"), len(text)
+    if bracket >= 0:
+        end = text.find(">", colon)
+        if colon < bracket + 4 or end < 0:
+            return -22 if colon < 0 else -23 if colon < bracket + 4 else -24
+    elif colon < 3:
+        return -25 if colon < 0 else -26
+    parsed = uri.parse(text[colon - 3 : end])
     if parsed is None:
         return _BAD_URI
     parts = (
         prefix, parsed.user, parsed.password, parsed.host, parsed.port,
         parsed.known("transport"),
     )  # fmt: skip
-    return f"{text[: colon + 1]}{_separator(world).join(parts)}@{address}"
+    return f"{text[: colon + 1]}{_separator(world).join(parts)}@{address}{text[end:]}"
 
 
 @model("siputils")
