@@ -77,6 +77,8 @@ def _value(text: str, begin: int, start: int, stop: int) -> NameAddr:
     at = end
     of_value: tuple[params.Param, ...] = ()
     if text[end : end + 1] == ";" and end < stop:
+        if params.skip_space(text, end + 1, stop) >= stop:
+            raise ParseError("no parameter behind the last semicolon of Contact")
         try:
             of_value, at = params.parse(text, end, stop)
         except ValueError as error:
