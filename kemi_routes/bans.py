@@ -18,7 +18,7 @@ PROFILE = "home"
 ACCOUNTS = 10
 # Part of MAX_RATE for each registered phone of an address that is over it.
 PACE_SHARE = 20
-# So many counters at most, whatever comes: 30 MB of shared memory. Two accounts may share one, so
+# So many counters at most, whatever comes. Two accounts may share one, so
 # fewer would let an attacker who fills many lock out strangers.
 _COUNTERS = (1 << 18) - 1
 
