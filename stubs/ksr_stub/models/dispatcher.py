@@ -156,7 +156,8 @@ def _apply(world: World, address: str, *, domain: bool) -> bool:
         return False
     password = f":{current.password}" if current.password else ""
     user = f"{current.user}{password}@" if current.user else ""
-    world.msg.new_uri = f"{'sips' if current.kind == 'sips' else 'sip'}:{user}{place}"
+    scheme = current.kind if current.scheme == "tel" or current.kind == "sips" else "sip"
+    world.msg.new_uri = f"{scheme}:{user}{place}"
     return True
 
 
