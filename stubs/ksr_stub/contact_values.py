@@ -41,7 +41,8 @@ def parse(text: str, start: int, stop: int) -> list[NameAddr]:
         found.append(value)
         if value.end >= stop:
             return found
-        if text[value.end] != ",":
+        # 5.6.3 takes whatever ends the parameters for the comma
+        if text[value.end] not in ",>":
             raise ParseError(f"bad Contact at {text[value.end : stop][:40]!r}")
         begin = params.skip_space(text, value.end + 1, stop)
         if begin >= stop:
@@ -77,13 +78,14 @@ def _value(text: str, begin: int, start: int, stop: int) -> NameAddr:
     at = end
     of_value: tuple[params.Param, ...] = ()
     if text[end : end + 1] == ";" and end < stop:
-        if params.skip_space(text, end + 1, stop) >= stop:
-            raise ParseError("no parameter behind the last semicolon of Contact")
         try:
             of_value, at = params.parse(text, end, stop)
         except ValueError as error:
             raise ParseError(f"bad Contact: {error}") from None
         at = params.skip_space(text, at, stop)
+        last_end = of_value[-1].end if of_value else end
+        if at >= stop and text[last_end:stop].strip(" \t\r\n"):
+            raise ParseError("no parameter behind the last semicolon of Contact")
     display = text[begin:start].rstrip(" \t\r\n")
     return NameAddr(display, uri, of_value, begin, at, first, last, bracketed)
 
