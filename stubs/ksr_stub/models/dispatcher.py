@@ -154,8 +154,9 @@ def _apply(world: World, address: str, *, domain: bool) -> bool:
     if current is None:
         world.say(-1, f"dispatcher: error while setting r-uri domain with: {address}")
         return False
-    password = f":{current.password}" if current.password else ""
-    user = f"{current.user}{password}@" if current.user else ""
+    password = f":{current.password}" if "password" in current.given else ""
+    params = current.params if current.scheme == "tel" else current.user_params
+    user = f"{current.user}{password}{';' * bool(params)}{params}@" if current.user else ""
     scheme = current.kind if current.scheme == "tel" or current.kind == "sips" else "sip"
     world.msg.new_uri = f"{scheme}:{user}{place}"
     return True
