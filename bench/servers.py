@@ -122,9 +122,9 @@ def _stock(place: Place) -> Command:
     return _kamailio(place, _copy(STOCK_CFG, place, _STOCK_LOCAL))
 
 
-def _stock_kemi(place: Place) -> Command:
-    # its callbacks are not all there: a call would raise without these (Kamailio 5.6)
-    local = _STOCK_LOCAL + '#!define WITH_CFGPYTHON3\nkemi.onsend_route_callback="none"\n'
+def _stock_kemi(place: Place, repair: str = 'kemi.onsend_route_callback="none"\n') -> Command:
+    # its callbacks are not all there: a call would raise without the repair (Kamailio 5.6)
+    local = f"{_STOCK_LOCAL}#!define WITH_CFGPYTHON3\n{repair}"
     _copy(STOCK_KEMI / "kamailio-basic-kemi-python.py", place)
     return _kamailio(place, _copy(STOCK_KEMI / "kamailio-basic-kemi.cfg", place, local))
 
@@ -170,6 +170,14 @@ CONFIGURATIONS = (
     Config("ours-warm", "kemi-routes, warm", _ours, calls=True, warm=True),
     Config("floor", "the floor: parse and answer", _floor, authenticates=False),
 )  # fmt: skip
+# What tests/attacks attacks: the stock script without the repair, and with pike, without which it
+# answers nobody but 127.0.0.1; ours with its default limits.
+_ANTIFLOOD = "#!define WITH_ANTIFLOOD\n"
+ATTACKED = (
+    Config("stock", "stock native", _stock, alias=False),
+    Config("stock-kemi", "stock Python", lambda place: _stock_kemi(place, _ANTIFLOOD), alias=False),
+    Config("ours", "ours", lambda place: _ours(place, MAX_RATE="1000")),
+)
 
 
 class Server:

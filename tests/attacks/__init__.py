@@ -1,0 +1,1 @@
+"""`make attacks`: the same probes against stock Kamailio configurations and against ours."""
