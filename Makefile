@@ -15,7 +15,7 @@ TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nft
 
 STACK_PACKAGES := debootstrap iproute2 nftables
 
-.PHONY: help run test stack-test bench unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
+.PHONY: help run test stack-test bench attacks unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub
 
 bench: test-deps $(VENV)/.test ## what routing costs beside native configurations: docs/performance.md (BENCH="--only call")
 	$(BIN)/python -m bench $(BENCH)
+
+attacks: test-deps $(VENV)/.test ## attack stock configurations and ours: the scoreboard in docs/hardening.md (ATTACKS="--only ours")
+	$(BIN)/python -m tests.attacks $(ATTACKS)
 
 lint: $(VENV)/.test ## ruff, mypy and ksr-lint
 	$(BIN)/ruff check .

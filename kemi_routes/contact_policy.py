@@ -22,19 +22,24 @@ _URI = re.compile(
 _ALIAS = re.compile(r";alias=([^;?]*)", re.IGNORECASE)
 
 
-def refuse(uris: list[str]) -> Outcome:
+def refuse(uris: list[str], received: bool = False) -> Outcome:
     """Refuse to bind what leads to somebody else.
 
     Replies: 400 for an impossible Contact, 403 for one or a Path at another address.
 
     Args:
         uris: the Contacts of a REGISTER that are to be bound.
+        received: one of them has the parameter `received`, by which a proxy says where the phone
+            is; usrloc believes it more than the source.
     """
     for position, uri in enumerate(uris):
         if reason := fault(uri):
             return _answer(400, reason)
         if not settings.active.contact_elsewhere and _leads_away(uri, position == 0):
             return _answer(403, "Contact At Another Address")
+    believed = settings.active.contact_elsewhere or identity.is_trusted(KSR.pv.gete("$si"))
+    if received and not believed:
+        return _answer(403, "Contact At Another Address")
     if uris and not settings.active.contact_elsewhere and _path_leads_away():
         return _answer(403, "Path Of Another Address")
     return CONTINUE

@@ -17,13 +17,16 @@ _VALUE = re.compile(r"(?:<[^>]*>|[^,<])+")
 _BRACKETED = re.compile(r"<([^>]*)>(.*)", re.DOTALL)
 _ALIAS = re.compile(r";alias=[^;?]*")
 _EXPIRES = re.compile(r";\s*expires\s*=\s*(\d+)", re.IGNORECASE)
+_RECEIVED = re.compile(r";\s*received\b", re.IGNORECASE)
 
 
 class Contact(NamedTuple):
-    """A Contact of a REGISTER: its URI, and whether it is to be removed."""
+    """A Contact of a REGISTER: its URI, whether it is to be removed, and whether it has the
+    parameter `received`, which usrloc takes for the address to send to."""
 
     uri: str
     removes: bool
+    has_received: bool = False
 
 
 class Binding(NamedTuple):
@@ -49,8 +52,9 @@ def register() -> Outcome:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
         return DONE
     headers = _contact_headers()
-    to_bind = [contact.uri for contact in all_contacts(headers, expires) if not contact.removes]
-    if contact_policy.refuse(to_bind) is DONE:
+    to_bind = [contact for contact in all_contacts(headers, expires) if not contact.removes]
+    received = any(contact.has_received for contact in to_bind)
+    if contact_policy.refuse([contact.uri for contact in to_bind], received) is DONE:
         return DONE
     if patience.hold(KSR.pv.gete("$tU"), lambda: _store(headers, expires)) is None:
         return auth.unavailable()
@@ -148,7 +152,8 @@ def _contact(value: str, expires: str) -> Contact:
         uri, parameters = bracketed[1], bracketed[2]
     own = _EXPIRES.search(f";{parameters}")
     lasts = own[1] if own else expires
-    return Contact(uri.strip(), removes=lasts.isdigit() and int(lasts) == 0)
+    removes = lasts.isdigit() and int(lasts) == 0
+    return Contact(uri.strip(), removes, bool(_RECEIVED.search(f";{parameters}")))
 
 
 def _of_this_call() -> list[Binding]:

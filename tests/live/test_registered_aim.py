@@ -20,7 +20,6 @@ ELSEWHERE = {
     "alias": f"<sip:1111@{HOST};alias={VICTIM}~5060~1>",
     "alias of a private address": f"<sip:1111@{PRIVATE};alias={VICTIM}~5060~1>",
     "received": f"<sip:1111@{VICTIM};received=sip:{VICTIM}:5060>",
-    "received outside": f'<sip:1111@{VICTIM}>;received="sip:{VICTIM}:5060"',
     "maddr": f"<sip:1111@{VICTIM};maddr={VICTIM}>",
     "us": f"<sip:1111@{SERVER}>",
     "our domain": "<sip:2222@example.test>",
@@ -115,6 +114,24 @@ def test_behind_nat_only_the_alias_of_the_source_is_stored(
         call(guest, bob)
         assert guest.register(contact=f"{guest.contact}, {evil}").status == 403
         assert victim.log == []
+
+
+@pytest.mark.parametrize("home", ["public", "behind NAT"])
+@pytest.mark.parametrize(
+    "parameter", ['received="sip:{}:5060"', "Received = sip:{}:5060", 'q=1;received="sip:{}"']
+)
+def test_where_a_phone_is_said_to_be_received_from_is_refused(
+    homes: Homes, phone: Phone, parameter: str, home: str
+) -> None:
+    """usrloc would send calls and pings there, whatever the alias says."""
+    if home == "behind NAT":
+        phone.close()
+        phone = homes.server.phone(homes.host("hotel"), "1111")
+    contact = f"{phone.contact};{parameter.format(VICTIM)}"
+    assert phone.register(contact=contact).status == 403
+    assert phone.register(contact=f"{phone.contact}, {contact}").status == 403
+    assert homes.server.bindings("1111") == []
+    phone.close()
 
 
 @pytest.mark.parametrize("path", [f"<sip:{VICTIM};lr>", f"<sip:{SERVER};lr>", "<sip:v.example;lr>"])

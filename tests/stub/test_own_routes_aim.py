@@ -187,6 +187,16 @@ def test_an_impossible_contact_is_refused(server: Ksr, contact: str) -> None:
     assert caller.call("1111").status == 480
 
 
+@pytest.mark.parametrize("value", [f'received="sip:{VICTIM}:5060"', f"Received = sip:{VICTIM}"])
+def test_where_a_phone_is_said_to_be_received_from_is_refused(server: Ksr, value: str) -> None:
+    """usrloc would send calls there, whatever the alias says."""
+    for place in (HOST, PRIVATE):
+        contact = f"<sip:1111@{place}:5060>;{value}"
+        assert public(server).register(contact=contact).status == 403
+    removed = f"<sip:1111@{HOST}:5060>;{value};expires=0"
+    assert public(server).register(contact=removed).status == 200
+
+
 @pytest.mark.parametrize("path", [f"<sip:{VICTIM};lr>", f"<sip:{SERVER};lr>", "<sip:v.test;lr>"])
 def test_a_path_of_another_host_is_refused(ksr: Ksr, path: str) -> None:
     """403, unless it comes from a trusted peer or CONTACT_ELSEWHERE allows it."""
