@@ -297,7 +297,10 @@ def _with_source(message: SipMessage, text: str, parsed: Uri) -> str:
     hostport = parsed.host + (f":{parsed.port}" if parsed.port else "")
     at = host_offset(text)
     rest = text[at + len(hostport) :]
-    return text[:at] + source + re.sub(r"[; \t]+maddr=[^;?]*", "", rest, count=1)
+    # of two the last one goes
+    last = re.match(r"([^?]*)[; \t]maddr=[^;?]*", rest)
+    kept = rest if last is None else last[1].rstrip("; \t") + rest[last.end() :]
+    return text[:at] + source + kept
 
 
 def host_offset(text: str) -> int:
