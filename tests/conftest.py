@@ -1,10 +1,32 @@
-"""In CI nothing is skipped: with KEMI_REQUIRE_LIVE=1 a skipped test fails the run."""
+"""In CI nothing is skipped: with KEMI_REQUIRE_LIVE=1 a skipped test fails the run.
+
+`@pytest.mark.kamailio("6.0", "6.1")` is for a test of what only these releases have: where another
+one is installed it is no test at all.
+"""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+
+from .live.requirement import kamailio_version
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare our marker."""
+    config.addinivalue_line("markers", "kamailio(*releases): the only ones that have what it tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the installed Kamailio does not have."""
+    others = [item for item in items if not all(map(_is_for_this, item.iter_markers("kamailio")))]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
+def _is_for_this(marker: pytest.Mark) -> bool:
+    return kamailio_version() in ("", *marker.args)
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -19,6 +21,17 @@ def require(*programs: str) -> None:
     if os.environ.get("KEMI_REQUIRE_LIVE") == "1":
         pytest.fail(f"{reason}, and KEMI_REQUIRE_LIVE=1 forbids to skip it")
     pytest.skip(reason)
+
+
+@functools.cache
+def kamailio_version() -> str:
+    """The release of this machine's Kamailio, such as "5.6" or "6.0"; "" where there is none."""
+    if not _is_here("kamailio"):
+        return ""
+    shown = subprocess.run(
+        ["kamailio", "-v"], env={"PATH": CLEAN_PATH}, capture_output=True, text=True, check=True
+    ).stdout
+    return ".".join(shown.split()[2].split(".")[:2])
 
 
 def _is_here(program: str) -> bool:
