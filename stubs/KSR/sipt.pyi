@@ -2,9 +2,9 @@
 # ruff: noqa
 # fmt: off
 
-def destination(destination: str, hops: str, nai: str, /) -> bool: ...  # 6.0+
-def destination_terminator(destination: str, hops: str, nai: str, terminator: str, /) -> bool: ...  # 6.0+
-def forwarding(fwdnumber: str, nai: str, /) -> bool: ...  # 6.0+
-def has_isup_body() -> bool: ...  # 6.0+
-def set_bci_1(charge_indicator: str, called_status: str, called_category: str, e2e_indicator: str, /) -> bool: ...  # 6.0+
-def set_calling(origin: str, nai: str, pres: str, screen: str, /) -> bool: ...  # 6.0+
+def destination(destination: str, hops: str, nai: str, /) -> bool: ...  # 6.1+
+def destination_terminator(destination: str, hops: str, nai: str, terminator: str, /) -> bool: ...  # 6.1+
+def forwarding(fwdnumber: str, nai: str, /) -> bool: ...  # 6.1+
+def has_isup_body() -> bool: ...  # 6.1+
+def set_bci_1(charge_indicator: str, called_status: str, called_category: str, e2e_indicator: str, /) -> bool: ...  # 6.1+
+def set_calling(origin: str, nai: str, pres: str, screen: str, /) -> bool: ...  # 6.1+

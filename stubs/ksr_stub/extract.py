@@ -2,9 +2,9 @@
 
     python -m ksr_stub.extract KAMAILIO_TREE 5.6
 
-writes data/5.6.json; the committed ones are of 5.6.3 (Debian 12), 6.0.7 and 6.1.4. The export
-tables give namespace, function, return kind and the kinds of the parameters; the names of the
-parameters come from the C functions behind them.
+writes data/5.6.json; the committed ones are of 5.6.3 (Debian 12), 6.0.1 (Debian 13) and 6.1.4. The
+export tables give namespace, function, return kind and the kinds of the parameters; the names of
+the parameters come from the C functions behind them.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def signatures_in(text: str) -> Iterator[Signature]:
             continue
         entries = list(_ENTRY.finditer(body))
         for entry in entries:
-            kinds = re.findall(r"SR_KEMIP_(?!NONE)(\w+)", entry["kinds"])
+            # the first NONE ends them, also where others follow by mistake
+            kinds = re.findall(r"SR_KEMIP_(\w+)", entry["kinds"].partition("SR_KEMIP_NONE")[0])
             names = _names(text, entry["function"], len(kinds), entries[0]["namespace"])
             yield Signature(
                 # Kamailio puts a table in the namespace of its first entry, whatever the rest say.

@@ -89,6 +89,15 @@ def test_locks_need_a_set(ksr: Ksr) -> None:
     assert KSR.cfgutils.trylock("a") == 1
 
 
+@pytest.mark.ksr(version="6.0")
+def test_a_lock_of_6_0_has_a_key_of_two_parts(ksr: Ksr) -> None:
+    """Of the two functions of this name in 6.0.1 the second one is left."""
+    ksr.param("cfgutils", "lock_set_size", 4)
+    assert KSR.cfgutils.lock("a", "b") == 1
+    assert KSR.cfgutils.trylock("a", "b") == -1
+    assert KSR.cfgutils.trylock("a", "c") == 1
+
+
 def test_chance_can_be_set(ksr: Ksr) -> None:
     """0 and 100 percent are certain."""
     assert KSR.cfgutils.rand_get_prob() == 10

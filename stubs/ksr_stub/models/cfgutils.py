@@ -17,7 +17,7 @@ class Chance:
 
     probability: int | None = None
     source: random.Random = attrs.Factory(lambda: random.Random(5060))  # noqa: S311
-    held: set[str] = attrs.Factory(set)
+    held: set[tuple[str, str]] = attrs.Factory(set)
 
 
 def _probability(world: World) -> int:
@@ -26,29 +26,29 @@ def _probability(world: World) -> int:
 
 
 @model("cfgutils")
-def lock(world: World, lkey: str) -> int:
-    """Lock a key; -1 without `lock_set_size`. The one worker of a test never waits."""
+def lock(world: World, lkey: str, lkey2: str = "") -> int:
+    """Lock a key, on 6.0.1 of two parts; -1 without `lock_set_size`. The one worker never waits."""
     if not world.param("cfgutils", "lock_set_size", 0):
         return -1
-    world.part(Chance).held.add(lkey)
+    world.part(Chance).held.add((lkey, lkey2))
     return 1
 
 
 @model("cfgutils")
-def unlock(world: World, lkey: str) -> int:
+def unlock(world: World, lkey: str, lkey2: str = "") -> int:
     """Unlock a key; 1 also if it was not locked."""
     if not world.param("cfgutils", "lock_set_size", 0):
         return -1
-    world.part(Chance).held.discard(lkey)
+    world.part(Chance).held.discard((lkey, lkey2))
     return 1
 
 
 @model("cfgutils")
-def trylock(world: World, lkey: str) -> int:
+def trylock(world: World, lkey: str, lkey2: str = "") -> int:
     """Lock a key unless it is locked: then -1."""
-    if lkey in world.part(Chance).held:
+    if (lkey, lkey2) in world.part(Chance).held:
         return -1
-    return lock(world, lkey)
+    return lock(world, lkey, lkey2)
 
 
 @model("cfgutils")
