@@ -62,9 +62,9 @@ def authenticate() -> Outcome:
     if KSR.is_REGISTER():
         if not (KSR.is_myself_ruri() and KSR.is_myself_turi() and KSR.is_myself_furi()):
             return _refuse("Not A Domain Of This Server")
-        return _check_credentials()
+        return _check_credentials("Authorization")
     if KSR.is_myself_furi():
-        if _check_credentials() is DONE:
+        if _check_credentials("Proxy-Authorization") is DONE:
             return DONE
         KSR.setflag(settings.active.flt_caller_ours)
         KSR.auth.consume_credentials()
@@ -89,20 +89,21 @@ def unavailable() -> Outcome:
     return DONE
 
 
-def _check_credentials() -> Outcome:
+def _check_credentials(header: str) -> Outcome:
     realm = KSR.pv.gete("$fd").lower()
     try:
-        given = _given(realm)
-        if given is not None:
-            digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself)
+        given = _given(header, realm)
+        if given is None:
+            return _answer(Code.NO_CREDENTIALS, realm, "")
+        digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself)
     except digest.Malformed as error:
         _log(Verdict.MALFORMED, 0)
         KSR.sl.sl_send_reply(400, str(error))
         return DONE
-    account = f"{given.get('username', '')}@{realm}".lower() if given else ""
-    if account and bans.refuse_guesses(account) is DONE:
+    source, account = KSR.pv.get("$si"), f"{given['username']}@{realm}".lower()
+    if bans.refuse_guesses(source, account) is DONE:
         return DONE
-    code = Code.NO_CREDENTIALS if given is None else _check_password(realm, given)
+    code = _check_password(source, realm, given)
     if code > 0:
         _remember_register()
         return CONTINUE
@@ -111,22 +112,19 @@ def _check_credentials() -> Outcome:
     return _answer(code, realm, account)
 
 
-def _given(realm: str) -> dict[str, str] | None:
+def _given(header: str, realm: str) -> dict[str, str] | None:
     """The credentials for a realm: the first ones, which are those that module auth checks."""
-    name = "Authorization" if KSR.is_REGISTER() else "Proxy-Authorization"
-    for i in range(KSR.pv.getvn(f"$hdrc({name})", 0)):
-        given = digest.read(KSR.pv.gete(f"$(hdr({name})[{i}])"))
+    for i in range(KSR.pv.getvn(f"$hdrc({header})", 0)):
+        given = digest.read(KSR.pv.gete(f"$(hdr({header})[{i}])"))
         if given is not None and given.get("realm", "").lower() == realm:
             return given
     return None
 
 
-def _check_password(realm: str, given: dict[str, str]) -> int:
+def _check_password(source: str, realm: str, given: dict[str, str]) -> int:
     secret = settings.active.server_secret
     # without a secret no nonce is used twice, and module auth looks at what it is bound to
-    if secret and not digest.is_bound(
-        given["nonce"], KSR.pv.gete("$ci"), KSR.pv.gete("$si"), secret
-    ):
+    if secret and not digest.is_bound(given["nonce"], KSR.pv.gete("$ci"), source, secret):
         return Code.STALE_NONCE
     return ha1.check(realm, given["username"])
 

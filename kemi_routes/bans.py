@@ -37,14 +37,15 @@ def limit_rate() -> Outcome:
     return DONE
 
 
-def refuse_guesses(account: str) -> Outcome:
+def refuse_guesses(source: str, account: str) -> Outcome:
     """Refuse credentials of an account, unseen, after too many wrong ones.
 
     Args:
+        source: the IP address that they come from.
         account: `user@domain` of the credentials.
     Replies: 403.
     """
-    most, source = settings.active.max_guesses, KSR.pv.get("$si")
+    most = settings.active.max_guesses
     of_source, of_account = _count(GUESSES, source), _count(GUESSES, account)
     if not (of_source or of_account):
         return CONTINUE

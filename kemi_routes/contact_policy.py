@@ -7,6 +7,7 @@ its Contact says the same. CONTACT_ELSEWHERE believes what phones say.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -70,6 +71,7 @@ def fault(uri: str) -> str:
     return "Contact Has Several Aliases" if len(_ALIAS.findall(uri)) > 1 else ""
 
 
+@functools.lru_cache(maxsize=256)
 def _is_nobodys(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
@@ -87,12 +89,12 @@ def host_of(uri: str) -> str:
 
 
 def _leads_away(uri: str, is_first: bool) -> bool:
-    if KSR.hdr.is_present("Path") > 0:
-        return False
-    source = KSR.pv.gete("$si")
     alias = _ALIAS.search(uri)
     if KSR.isbflagset(settings.active.flb_nated) and (is_first or not alias):
         return False  # calls go to the source: as its alias, or as `received`
+    if KSR.hdr.is_present("Path") > 0:
+        return False
+    source = KSR.pv.gete("$si")
     if alias:
         return alias[1].partition("~")[0].strip("[]") != source
     return host_of(uri) != source or bool(KSR.is_myself(uri))

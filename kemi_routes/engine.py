@@ -56,7 +56,6 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
     dialog.absorb_retransmission,
     auth.authenticate,
     dialog.record_route,
-    registrar.register,
     ambiguity.refuse,
     location.locate,
     relay.send,

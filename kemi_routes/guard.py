@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import KSR
@@ -35,7 +36,7 @@ def screen() -> Outcome:
     Replies: 483 (RFC 3261 16.3), 400, 416 and 420 from the sanity module, 200 to a keepalive.
     """
     KSR.force_rport()
-    if _is_scanner():
+    if _is_scanner(ambiguity.text("$ua")):
         return DONE
     if KSR.maxfwd.process_maxfwd(MAX_FORWARDS) < 0:
         KSR.sl.sl_send_reply(483, "Too Many Hops")
@@ -96,9 +97,10 @@ def _refuse_malformed() -> Outcome:
     return DONE
 
 
-def _is_scanner() -> bool:
-    agent = ambiguity.text("$ua").lower()
-    return any(name in agent for name in SCANNERS)
+# phones have few names, and who sends many fills 128 places, with 8 MB at most
+@functools.lru_cache(maxsize=128)
+def _is_scanner(agent: str) -> bool:
+    return any(name in agent.lower() for name in SCANNERS)
 
 
 def _call_id() -> str:

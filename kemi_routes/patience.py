@@ -99,9 +99,10 @@ def _places() -> int:
 
 def _enter(queue: str, places: int) -> bool:
     """Take a place in a queue, waiting for one a little."""
-    until = time.monotonic() + SHORT
+    until = None
     while KSR.htable.sht_inc(TABLE, queue) > places:
         KSR.htable.sht_dec(TABLE, queue)
+        until = until or time.monotonic() + SHORT
         if time.monotonic() >= until:
             return False
         time.sleep(PAUSE)

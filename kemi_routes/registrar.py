@@ -8,7 +8,7 @@ from typing import NamedTuple
 import KSR
 
 from kemi_routes import auth, connection, contact_policy, patience, settings
-from kemi_routes.outcome import CONTINUE, DONE, Outcome
+from kemi_routes.outcome import DONE, Outcome
 
 PROFILE = "phone"
 LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
@@ -45,8 +45,6 @@ def register() -> Outcome:
     that can't be; 403 to one that leads to somebody else; 503 while usrloc is stuck with the
     bindings.
     """
-    if not KSR.is_REGISTER():
-        return CONTINUE
     expires = KSR.pv.gete("$hdr(Expires)").strip()
     if expires.isdigit() and int(expires) > LONGEST:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
