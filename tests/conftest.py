@@ -7,6 +7,7 @@ one is installed it is no test at all.
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -27,6 +28,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_for_this(marker: pytest.Mark) -> bool:
     return kamailio_version() in ("", *marker.args)
+
+
+# The stub imports the routes anew for each test: to compile them anew would take most of its time.
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import attrs
@@ -195,6 +196,8 @@ def parse_socket(text: str, advertise: str = "") -> Socket:
     )
 
 
+# a suite reads the same files for each of its tests
+@lru_cache(maxsize=16)
 def _logical_lines(text: str) -> list[tuple[int, str]]:
     """The lines without blanks, comments and blocks, a modparam over several lines in one."""
     found: list[tuple[int, str]] = []
