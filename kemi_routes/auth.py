@@ -168,7 +168,7 @@ def _is_repeated_register() -> bool:
 
 
 def _repeater() -> str:
-    return f"{KSR.pv.get('$si')}:{KSR.pv.get('$sp')} {KSR.pv.gete('$ci')}"
+    return f"{KSR.pv.get('$su')} {KSR.pv.gete('$ci')}"
 
 
 def _refuse(reason: str) -> Outcome:
