@@ -176,7 +176,7 @@ _ANTIFLOOD = "#!define WITH_ANTIFLOOD\n"
 ATTACKED = (
     Config("stock", "stock native", _stock, alias=False),
     Config("stock-kemi", "stock Python", lambda place: _stock_kemi(place, _ANTIFLOOD), alias=False),
-    Config("ours", "ours", lambda place: _ours(place, MAX_RATE="1000")),
+    Config("ours", "ours", lambda place: _ours(place, MAX_RATE="1000"), warm=True),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.database import connect
 from tests.live.message import Message
+from tests.live.patience import eventually
 from tests.live.phone import Phone
 
 from .scene import URI, Finding, Probe, Scene, status
@@ -35,6 +36,7 @@ def away(scene: Scene) -> Finding:
         found = status(phone, first_register(phone), 15)
     finally:
         scene.postgres.start()
+    eventually(lambda: scene.phone().register().status == 200, "registration afterwards", 10)
     return Finding(found == 503, str(found or "no answer"))
 
 

@@ -12,6 +12,7 @@ from bench.database import DOMAIN, connect, fill, password, user
 from bench.servers import Config, Server
 from tests.live.message import Message, host_port
 from tests.live.network import Namespace
+from tests.live.patience import eventually
 from tests.live.phone import Phone
 from tests.live.postgres import PostgresServer
 
@@ -22,7 +23,7 @@ SUBSCRIBERS = 200
 ATTEMPTS = 3  # until a request that is lost on the way counts as such
 # the last byte of an address; the one before it is another for each probe
 PHONE, NEIGHBOUR, ATTACKER, VICTIM = 4, 5, 6, 66
-QUIET = 1.0  # seconds without a packet to somebody, until none is expected any more
+QUIET = 0.7  # seconds without a packet to somebody, until none is expected any more
 
 
 @frozen
@@ -103,6 +104,8 @@ def scene_of(config: Config) -> Iterator[Scene]:
         host = stack.enter_context(Namespace())
         server = Server(config, postgres.url, 0)
         stack.callback(server.close)
+        if config.warm:  # the first worker answers before the last one has its database
+            eventually(lambda: "Kamailio is ready" in server.log, "ready server")
         yield Scene(server, postgres, host)
 
 
@@ -114,6 +117,12 @@ def at(phone: Phone) -> str:
 def received(phone: Phone) -> list[Message]:
     """All that has come to a phone."""
     return [message for way, message in phone.log if way == "<"]
+
+
+def refused(code: int) -> bool:
+    """Whether an answer refuses a request; AssertionError where nothing was decided about it."""
+    assert 200 <= code < 500, f"answered with {code}"
+    return code >= 300
 
 
 def hears(phone: Phone, timeout: float = QUIET) -> bool:

@@ -10,7 +10,7 @@ from tests.live.call import Transaction
 from tests.live.message import Message
 from tests.live.phone import Phone
 
-from .scene import NEIGHBOUR, QUIET, STRANGER, URI, Finding, Probe, Scene, received, status
+from .scene import NEIGHBOUR, QUIET, STRANGER, URI, Finding, Probe, Scene, received, refused, status
 
 AMPLIFIES, GUESSES, LOSES = "amplifies", "lets guess", "loses or lets through"
 MOST = 10  # requests out for one in
@@ -29,7 +29,7 @@ def fork_loop(scene: Scene) -> Finding:
     phone = scene.phone()
     own = f"sip:{phone.user}@127.0.0.1:{scene.server.port}"
     answered = phone.register(contact=f"<{own};n=1>, <{own};n=2>")
-    if answered.status >= 300:
+    if refused(answered.status):
         return Finding(True, str(answered.status))
     before, had = requests_in(scene), len(received(phone))
     scene.stranger().invite(phone.aor)
@@ -76,7 +76,7 @@ def guesses(scene: Scene) -> Finding:
     thief.password = right
     found = thief.register().status
     words = f"{GUESSED} wrong ones, then the right one: {found}"
-    return Finding(found != 200, words)
+    return Finding(refused(found), words)
 
 
 # Lost

@@ -173,3 +173,16 @@ def test_credentials_that_say_something_else_are_refused(
     reply = send(server, re.sub(old, new, answer(challenge(server))))
     assert (reply.status, reply.reason) == (400, reason)
     assert bindings(server) == []
+
+
+def test_a_phone_that_has_left_is_not_brought_back_by_its_old_register(server: Ksr) -> None:
+    """The very bytes, once their transaction has gone."""
+    given = answer(asked := challenge(server))
+    seen = register("1111", call_id="one", headers={"Authorization": given})
+    assert server.receive(seen, PHONE).reply.status == 200
+    leave = {"Authorization": answer(asked, nc=2)}
+    left = register("1111", call_id="one", cseq=9, expires=0, headers=leave)
+    assert server.receive(left, PHONE).reply.status == 200
+    server.clock.advance(60)
+    assert server.receive(seen, PHONE).reply.status == 401
+    assert bindings(server) == []
