@@ -46,7 +46,7 @@ class Listener:
         except StoreError as error:
             self._close()
             ha1.distrust()
-            self._say(f"{error}; until then every request asks the database")
+            self._say(f"every request asks the database for now: {error}")
             return False
         self._revoke(keys, self.changes)
         return True
@@ -69,10 +69,12 @@ class Listener:
         now = KSR.pv.getvn("$TS", 0)
         if now - ha1.begin_outage(now) < limit:
             ha1.trust(0, self.generation, OUTAGE_SEEN)
-            self._say(f"{reason}; known subscribers are served for {limit} s without it")
+            self._say(f"known subscribers are served for {limit} s without the database: {reason}")
         else:
             ha1.distrust()
-            self._say(f"{reason}; known subscribers have been served for {limit} s without it")
+            self._say(
+                f"known subscribers have been served for {limit} s, now they wait as well: {reason}"
+            )
 
     def _close(self) -> None:
         if self.changes is not None:
