@@ -11,7 +11,7 @@ from enum import Enum
 
 import KSR
 
-from kemi_routes import bans, digest, ha1, settings
+from kemi_routes import bans, digest, ha1, our_realm, settings
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
@@ -67,19 +67,11 @@ def authenticate() -> Outcome:
         if _check_credentials("Proxy-Authorization") is DONE:
             return DONE
         KSR.setflag(settings.active.flt_caller_ours)
-        KSR.auth.consume_credentials()
+        our_realm.withhold_credentials()
         return CONTINUE
     if KSR.is_myself_ruri():
         return CONTINUE
     return _refuse("Relaying Denied")
-
-
-def withhold_credentials() -> None:
-    """Keep the credentials for us that a phone repeats inside a dialog (RFC 3261 22.1) from the
-    other phone, which could guess the password by them; those for other servers go on."""
-    if KSR.hdr.is_present("Proxy-Authorization") > 0:
-        realm = f'realm="{KSR.pv.gete("$fd").lower()}"'
-        KSR.textops.remove_hf_match("Proxy-Authorization", "in", realm)
 
 
 def unavailable() -> Outcome:

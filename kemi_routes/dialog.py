@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import ambiguity, auth, guard, media, nat, relay, seal
+from kemi_routes import ambiguity, guard, media, nat, our_realm, relay, seal
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # Methods whose dialog goes on through us (RFC 3261 16.6: record-route what forms a dialog).
@@ -35,7 +35,7 @@ def within() -> Outcome:
     if _follow_route() and seal.holds():
         if ambiguity.refuse() is DONE:
             return DONE
-        auth.withhold_credentials()
+        our_realm.withhold_credentials()
         nat.remember_dialog()
         media.within_dialog()
         if KSR.is_NOTIFY():

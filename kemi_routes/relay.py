@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import connection, identity, media, nat, seal, settings
+from kemi_routes import connection, identity, media, nat, our_realm, seal, settings
 from kemi_routes.outcome import DONE, Outcome
 
 BRANCH_CALLBACK = "ksr_branch_route"
@@ -59,6 +59,7 @@ def branch() -> None:
 def reply() -> None:
     """Each reply leads the caller to where the callee can be reached."""
     identity.discard_claims()
+    our_realm.withhold_challenges()
     aliased = nat.fix_reply()
     seal.exchange(bool(KSR.isflagset(settings.active.flt_caller_ours)), aliased)
     media.reply()

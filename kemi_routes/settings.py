@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 _SOCKET = re.compile(
     r"(?P<proto>udp|tcp|tls):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):(?P<port>\d+)"
 )
+# Module auth splits it: one half signs nonces, the other binds them to a phone.
+SHORTEST_SECRET = 32
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
@@ -66,6 +68,16 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def text(value: str) -> str:
     """Any text."""
+    return value
+
+
+def secret(value: str) -> str:
+    """A text that nobody guesses who tries: with less, module auth warns at start."""
+    if len(value) < SHORTEST_SECRET:
+        raise ValueError(
+            f"has {len(value)} characters, {SHORTEST_SECRET} are needed: take what"
+            " `openssl rand -hex 32` prints"
+        )
     return value
 
 
@@ -202,8 +214,8 @@ class Settings:
     default_expires: int = setting(number(1, 604800), "seconds", "Where a phone asks for no time.")
     max_contacts: int = setting(number(1, 100), "bindings", "At most, for one address of record.")
     server_secret: str | None = setting(
-        text,
-        "text",
+        secret,
+        "32 characters or more",
         "Seals dialogs and digest nonces; servers that stand in for each other share it."
         " Kept in RUN_DIR by the launcher; else random at each start, which ends running calls.",
     )

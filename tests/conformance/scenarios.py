@@ -27,7 +27,7 @@ from ..live.network import Namespace
 from ..live.server import ROOT, Server, free_port
 
 DOMAIN = "example.test"
-SECRET = "the same on both sides"
+SECRET = "the same on both sides, and long enough"
 PASSWORDS = {"1111": "first secret", "2222": "second secret", "3333": "third secret"}
 PHONES = ("alice", "bob", "carol", "stranger")
 PATIENCE = 5.0
