@@ -83,17 +83,18 @@ def unavailable() -> Outcome:
 
 def _check_credentials(header: str) -> Outcome:
     realm = KSR.pv.gete("$fd").lower()
+    given = None
     try:
         given = _given(header, realm)
         if given is None:
             return _answer(Code.NO_CREDENTIALS, realm, "")
         digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself)
     except digest.Malformed as error:
-        _log(Verdict.MALFORMED, 0)
+        _log(Verdict.MALFORMED, 0, given.get("username", "") if given else KSR.pv.getw("$au"))
         KSR.sl.sl_send_reply(400, str(error))
         return DONE
-    source, account = KSR.pv.get("$si"), f"{given['username']}@{realm}".lower()
-    if bans.refuse_guesses(source, account) is DONE:
+    source, user = KSR.pv.get("$si"), given["username"]
+    if bans.refuse_guesses(source, _account(user, realm)) is DONE:
         return DONE
     code = _check_password(source, realm, given)
     if code > 0:
@@ -101,7 +102,11 @@ def _check_credentials(header: str) -> Outcome:
         return CONTINUE
     if code in (Code.STALE_NONCE, Code.NONCE_REUSED) and _is_repeated_register():
         return CONTINUE
-    return _answer(code, realm, account)
+    return _answer(code, realm, user)
+
+
+def _account(user: str, realm: str) -> str:
+    return f"{user}@{realm}".lower()
 
 
 def _given(header: str, realm: str) -> dict[str, str] | None:
@@ -121,12 +126,12 @@ def _check_password(source: str, realm: str, given: dict[str, str]) -> int:
     return ha1.check(realm, given["username"])
 
 
-def _answer(code: int, realm: str, account: str) -> Outcome:
+def _answer(code: int, realm: str, user: str) -> Outcome:
     if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
-        bans.count_guess(account)
+        bans.count_guess(_account(user, realm))
     decision = verdict(code, nonce_is_good=code == Code.ERROR and ha1.nonce_is_good(realm))
     if code != Code.NO_CREDENTIALS:
-        _log(decision, code)
+        _log(decision, code, user)
     if decision is Verdict.FORBIDDEN:
         return _refuse("Credentials Of Another User")
     if decision is Verdict.UNAVAILABLE:
@@ -136,11 +141,11 @@ def _answer(code: int, realm: str, account: str) -> Outcome:
     return DONE
 
 
-def _log(decision: Verdict, code: int) -> None:
+def _log(decision: Verdict, code: int, user: str) -> None:
     # a name may hold a NUL, which no KSR function takes, or a line of its own for the log
-    user = ascii(KSR.pv.getw("$au"))[1:-1][:MAX_LOGGED]
+    shown = ascii(user)[1:-1][:MAX_LOGGED]
     KSR.notice(
-        f"kemi-routes: {user} from {KSR.pv.get('$si')}:{KSR.pv.get('$sp')}"
+        f"kemi-routes: {shown} from {KSR.pv.get('$si')}:{KSR.pv.get('$sp')}"
         f" not authenticated ({code}): {decision.value}\n"
     )
 

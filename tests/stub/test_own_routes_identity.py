@@ -110,6 +110,17 @@ def test_a_name_with_a_control_character_is_refused(server: Ksr) -> None:
     assert any(r"11\x00\x07 from" in line for line in server.log)
 
 
+def test_the_log_names_whose_password_was_wrong(server: Ksr) -> None:
+    """And not the user of credentials for another server that come first."""
+    asked = server.receive(register("1111", call_id="one")).reply["WWW-Authenticate"]
+    wrong = digest.credentials(asked, "REGISTER", URI, "1111", "guess")
+    foreign = wrong.replace(f'realm="{DOMAIN}"', 'realm="other.test"').replace("1111", "9999")
+    data = register("1111", call_id="one", headers={"Authorization": [foreign, wrong]})
+    assert server.receive(data).reply.status == 401
+    (line,) = [line for line in server.log if "not authenticated" in line]
+    assert "kemi-routes: 1111 from" in line
+
+
 @pytest.mark.parametrize("domain", ["other.test", f"{DOMAIN}.other.test", f"x{DOMAIN}"])
 def test_a_foreign_domain_is_refused(server: Ksr, domain: str) -> None:
     """403 without a challenge."""

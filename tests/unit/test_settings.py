@@ -240,6 +240,14 @@ def test_a_tls_socket_gets_a_certificate_unless_one_is_given(run_dir: Path) -> N
     assert "TLS_KEY" not in half, "a key of our own would not fit"
 
 
+def test_a_secret_that_could_be_guessed_is_refused_and_not_shown() -> None:
+    assert read(SERVER_SECRET="x" * 32).server_secret == "x" * 32
+    (fault,) = faults(SERVER_SECRET="swordfish")
+    assert fault == (
+        "SERVER_SECRET has 9 characters, 32 are needed: take what `openssl rand -hex 32` prints"
+    )
+
+
 def test_the_secret_is_made_once_and_for_the_owner_only(run_dir: Path) -> None:
     first = complete(run_dir)["SERVER_SECRET"]
     assert len(first) >= 32
