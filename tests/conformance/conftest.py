@@ -1,27 +1,24 @@
-"""The real Kamailio that the stub is compared with."""
+"""The real Kamailio that the stub is compared with, and its version of the stub."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
+from ksr_stub import signatures
 
 from tests.live.conftest import require
-from tests.live.network import CLEAN_PATH
+from tests.live.requirement import kamailio_version
 
 from .real import RealKamailio
 
 
 @pytest.fixture(scope="session", autouse=True)
-def only_5_6() -> None:
-    """The stub is held against 5.6; a newer Kamailio answers differently where it should."""
+def known_release() -> None:
+    """The stub is held against the Kamailio that is here, if it knows that."""
     require("kamailio")
-    shown = subprocess.run(
-        ["kamailio", "-v"], env={"PATH": CLEAN_PATH}, capture_output=True, text=True, check=True
-    ).stdout
-    if not shown.split()[2].startswith("5.6."):
-        pytest.skip(f"the stub is held against Kamailio 5.6, here is {shown.split()[2]}")
+    if kamailio_version() not in signatures.VERSIONS:
+        pytest.fail(f"the stub does not know Kamailio {kamailio_version()}")
 
 
 @pytest.fixture(scope="module")

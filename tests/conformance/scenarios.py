@@ -24,6 +24,7 @@ from ksr_stub.world import World, use
 
 from ..live.digest import credentials
 from ..live.network import Namespace
+from ..live.requirement import kamailio_version
 from ..live.server import ROOT, Server, free_port
 
 DOMAIN = "example.test"
@@ -164,8 +165,8 @@ class StubSide:
 
 @contextlib.contextmanager
 def faithful_stub(like: RealSide, domains: str = DOMAIN) -> Iterator[StubSide]:
-    """A fresh stub that does what Kamailio 5.6 does, faults too."""
-    world = World(strict=False)
+    """A fresh stub that does what the installed Kamailio does, faults too."""
+    world = World(strict=False, version=kamailio_version())
     former, ksr = use(world), Ksr(world)
     try:
         yield StubSide(ksr, like, domains)

@@ -9,6 +9,8 @@ from ksr_stub.errors import NotModelled
 from ksr_stub.message import Address, ParseError, Socket
 from ksr_stub.world import REPLY, REQUEST, World
 
+from tests.live.requirement import kamailio_version
+
 from .real import DESTINATIONS, Answer
 
 # the stub's answer to what it has no model of, and says so: there is nothing to compare
@@ -23,6 +25,7 @@ def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer
     """
     own = World(
         strict=False,
+        version=kamailio_version(),
         sockets=[Socket("udp", "127.0.0.1", port)],
         aliases={"example.test"},
         params={
