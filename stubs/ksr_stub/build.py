@@ -238,14 +238,18 @@ def _copied(world: World, message: SipMessage, code: int, to_tag: str) -> list[s
 def _answered_via(world: World, message: SipMessage, text: str, start: int) -> str:
     top = top_via(message)
     assert top is not None  # noqa: S101
-    if wants_rport(world, message):
-        rport = f";rport={message.source.port}"
-        old = top.param("rport")
-        if old is None:
-            text += rport
-        else:
-            text = text[: old.start - start - 1] + rport + text[old.end - start :]
-    return text + (f";received={message.source.host}" if wants_received(message, top) else "")
+    rport = f";rport={message.source.port}" if wants_rport(world, message) else ""
+    received = f";received={message.source.host}" if wants_received(message, top) else ""
+    old, branch = top.param("rport"), top.param("branch")
+    place = len(text)
+    if rport and old is not None:
+        place = old.start - start - 1
+        text = text[:place] + text[old.end - start :]
+    elif branch is not None and world.version != "5.6":
+        place = branch.end - start
+    if world.version != "5.6":
+        return text[:place] + rport + received + text[place:]
+    return text[:place] + rport + text[place:] + received
 
 
 def _tagged(message: SipMessage, tag: str) -> str:
