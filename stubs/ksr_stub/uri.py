@@ -14,6 +14,8 @@ _PROTOCOLS = {"udp", "tcp", "tls", "sctp", "ws"}
 _USER_END = re.compile(r"[@:;?\[\]]")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 _HOST6 = re.compile(r"\[[^\]\[&@;?]*\]")
+# the first character may be any
+_URN_HOST = re.compile(r"(?s)[^\[\]:][A-Za-z0-9][A-Za-z0-9.:-]*|\[[^\]\[&@;?]*\]")
 _DIGITS = re.compile(r"[0-9]*")
 _MAX_PORT = 65535
 
@@ -108,7 +110,6 @@ class _BadUri(Exception):
     """parse_uri gives up."""
 
 
-@functools.lru_cache(maxsize=4096)
 def parse(text: str) -> Uri | None:
     """Take a URI apart.
 
@@ -116,13 +117,28 @@ def parse(text: str) -> Uri | None:
         None where Kamailio refuses it: an unknown scheme, an empty host, a port that is no
         number up to 65535, characters that can't be.
     """
+    return _parse(text, text[:4].lower() == "urn:" and _urn_is_host())
+
+
+def _urn_is_host() -> bool:
+    """From 6.0 on a URN has no user; in 5.6 it is read as `sip:` is."""
+    from ksr_stub.world import current  # a World has messages, and these have URIs
+
+    return current().version != "5.6"
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse(text: str, urn_is_host: bool) -> Uri | None:
     scheme, _, _ = text.partition(":")
     kind = scheme.lower()
     if kind not in ("sip", "sips", "tel", "urn"):
         return None
     scan = _Scan(text, kind == "urn")
     try:
-        scan.user_part(len(scheme) + 1)
+        if urn_is_host:
+            scan.urn_host(len(scheme) + 1)
+        else:
+            scan.user_part(len(scheme) + 1)
     except _BadUri:
         return None
     stray_at = kind != "tel" and scan.host and not scan.user and scan.host_follows_at()
@@ -177,6 +193,13 @@ class _Scan:
         else:
             self.host = self.text[start : end.start()]
             self._tail(end.start())
+
+    def urn_host(self, start: int) -> None:
+        match = _URN_HOST.match(self.text, start)
+        if match is None:
+            raise _BadUri
+        self.host_start, self.host = start, match[0]
+        self._tail(match.end())
 
     def host_part(self, start: int) -> None:
         match = _HOST6.match(self.text, start) or _HOST.match(self.text, start)

@@ -46,14 +46,15 @@ def _implode(world: World, values: XList, name: str, target: str) -> int:
     found = values.at(name, 0)
     if found is None or not isinstance(found.value, XList):
         return -1
-    text = "".join(_serialized(entry) for entry in found.value.entries)
+    bits = 32 if world.version == "5.6" else 64
+    text = "".join(_serialized(entry, bits) for entry in found.value.entries)
     return 1 if text and pv.put(world, target, text) else -1
 
 
-def _serialized(entry: Entry) -> str:
+def _serialized(entry: Entry, bits: int) -> str:
     if isinstance(entry.value, XList):
         return ""
-    shown = entry.value % 2**32 if isinstance(entry.value, int) else entry.value
+    shown = entry.value % 2**bits if isinstance(entry.value, int) else entry.value
     return f"{entry.name}={shown};" if shown != "" else f"{entry.name};"
 
 
