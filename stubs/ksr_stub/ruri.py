@@ -32,7 +32,7 @@ def rewrite(
     out = _scheme(found, host) + (new_user + _password(found, new_user))
     if plain_tel:
         out += f";{found.params}" if "params" in found.given else ""
-    elif found.kind == "tel":
+    elif found.kind in ("tel", "tels"):
         out += f";{found.user_params}" if "user_params" in found.given else ""
     if host is not None or found.scheme in ("sip", "sips"):
         out += ("@" if new_user else "") + (found.host if host is None else host)
@@ -46,7 +46,7 @@ def rewrite(
 def _scheme(found: Uri, host: str | None) -> str:
     if found.scheme == "tel" and host is None:
         return "tel:"
-    return "sips:" if found.scheme == "sips" and found.kind == "sips" else "sip:"
+    return "sips:" if found.scheme == "sips" and found.kind in ("sips", "tels") else "sip:"
 
 
 def _password(found: Uri, user: str) -> str:

@@ -24,10 +24,10 @@ _MAX_PORT = 65535
 class Uri:
     """The parts of a URI, each as it is written, '' where it is not there.
 
-    `kind` is what Kamailio takes it for: `sip`, `sips`, `tel` (also a sip URI with `user=phone`)
-    or `urn`; `user_params` are the parameters within the user part of such a telephone number.
-    `given` names the parts that are there, be they empty: `port`, `password`, `params`, `headers`,
-    `user_params`.
+    `kind` is what Kamailio takes it for: `sip`, `sips`, `tel` (also a sip URI with `user=phone`),
+    `tels` (from 6.0 on a sips URI with it) or `urn`; `user_params` are the parameters within the
+    user part of such a telephone number. `given` names the parts that are there, be they empty:
+    `port`, `password`, `params`, `headers`, `user_params`.
     """
 
     scheme: str
@@ -117,35 +117,35 @@ def parse(text: str) -> Uri | None:
         None where Kamailio refuses it: an unknown scheme, an empty host, a port that is no
         number up to 65535, characters that can't be.
     """
-    return _parse(text, text[:4].lower() == "urn:" and _urn_is_host())
+    return _parse(text, text[:5].lower().startswith(("urn:", "sips:")) and _is_6())
 
 
-def _urn_is_host() -> bool:
-    """From 6.0 on a URN has no user; in 5.6 it is read as `sip:` is."""
+def _is_6() -> bool:
+    """From 6.0 on a URN has no user, and a sips URI with `user=phone` remains secure."""
     from ksr_stub.world import current  # a World has messages, and these have URIs
 
     return current().version != "5.6"
 
 
 @functools.lru_cache(maxsize=4096)
-def _parse(text: str, urn_is_host: bool) -> Uri | None:
+def _parse(text: str, is_6: bool) -> Uri | None:
     scheme, _, _ = text.partition(":")
     kind = scheme.lower()
     if kind not in ("sip", "sips", "tel", "urn"):
         return None
     scan = _Scan(text, kind == "urn")
     try:
-        if urn_is_host:
+        if kind == "urn" and is_6:
             scan.urn_host(len(scheme) + 1)
         else:
             scan.user_part(len(scheme) + 1)
     except _BadUri:
         return None
     stray_at = kind != "tel" and scan.host and not scan.user and scan.host_follows_at()
-    return None if len(scan.port or "") > 5 or stray_at else _made(kind, scan)
+    return None if len(scan.port or "") > 5 or stray_at else _made(kind, scan, is_6)
 
 
-def _made(kind: str, scan: _Scan) -> Uri:
+def _made(kind: str, scan: _Scan, is_6: bool) -> Uri:
     optional = {"password": scan.password, "port": scan.port, "params": scan.params,
                 "headers": scan.headers}  # fmt: skip
     given = frozenset(name for name, text in optional.items() if text is not None)
@@ -158,7 +158,8 @@ def _made(kind: str, scan: _Scan) -> Uri:
     if kind in ("sip", "sips") and found.known("user") == "phone":
         number, semicolon, params = found.user.partition(";")
         given |= {"user_params"} if semicolon else frozenset()
-        return attrs.evolve(found, kind="tel", user=number, user_params=params, given=given)
+        phone = "tels" if kind == "sips" and is_6 else "tel"
+        return attrs.evolve(found, kind=phone, user=number, user_params=params, given=given)
     return found
 
 

@@ -160,7 +160,7 @@ def cmp_uri(world: World, one: str, other: str) -> int:
 
 
 def _params_of(uri: Uri) -> str:
-    return uri.user_params if uri.kind == "tel" and uri.scheme != "tel" else uri.params
+    return uri.user_params if uri.kind in ("tel", "tels") and uri.scheme != "tel" else uri.params
 
 
 def _same_params(first: Uri, second: Uri) -> bool | None:

@@ -16,7 +16,7 @@ from ksr_stub.transport import address_family, number, uri_name
 from ksr_stub.uri import Uri
 from ksr_stub.world import World
 
-_KINDS = {"sip": 1, "sips": 2, "tel": 3, "urn": 5}
+_KINDS = {"sip": 1, "sips": 2, "tel": 3, "tels": 4, "urn": 5}
 
 
 def port(uri: Uri, tls_port: bool = True) -> Value:

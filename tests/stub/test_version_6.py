@@ -1,0 +1,108 @@
+"""What Kamailio 6.0.1 does otherwise than 5.6.3, as the conformance tests found it."""
+
+from __future__ import annotations
+
+import KSR
+import pytest
+from ksr_stub import message
+from ksr_stub.builders import options
+from ksr_stub.harness import Ksr
+
+OLD, NEW = pytest.mark.ksr(version="5.6"), pytest.mark.ksr(version="6.0")
+
+
+def routed(ksr: Ksr, uri: str = "sip:example.test", via: str = "") -> None:
+    """A request that is being routed; `via` in place of its own Via."""
+    data = options(uri)
+    if via:
+        head, _, rest = data.partition(b"Via: ")
+        data = head + f"Via: {via}".encode() + rest[rest.index(b"\r\n") :]
+    source = message.Address("203.0.113.5", 1024)
+    ksr.world.message = message.parse(data, source, ksr.world.sockets[0])
+
+
+def via_of_reply(ksr: Ksr, via: str) -> str:
+    """The Via of the answer to a request with this one."""
+    routed(ksr, via=via)
+    KSR.sl.sl_send_reply(200, "OK")
+    sent = ksr.world.sent[0].data.decode()
+    return sent.partition("Via: ")[2].partition("\r\n")[0]
+
+
+BRANCH_FIRST = "SIP/2.0/UDP 192.168.0.103;branch=z9hG4bKa"
+NO_BRANCH = "SIP/2.0/UDP 192.168.0.103"
+
+
+@OLD
+@pytest.mark.parametrize(
+    ("via", "answered"),
+    [
+        (
+            "SIP/2.0/UDP 192.168.0.103;rport;branch=z9hG4bKa",
+            "SIP/2.0/UDP 192.168.0.103;rport=1024;branch=z9hG4bKa;received=203.0.113.5",
+        ),
+        (f"{BRANCH_FIRST};x=1", f"{BRANCH_FIRST};x=1;received=203.0.113.5"),
+    ],
+)
+def test_in_5_6_received_is_the_last_parameter_of_the_via(
+    ksr: Ksr, via: str, answered: str
+) -> None:
+    assert via_of_reply(ksr, via) == answered
+
+
+@NEW
+@pytest.mark.parametrize(
+    ("via", "answered"),
+    [
+        (
+            "SIP/2.0/UDP 192.168.0.103;rport;branch=z9hG4bKa",
+            "SIP/2.0/UDP 192.168.0.103;rport=1024;received=203.0.113.5;branch=z9hG4bKa",
+        ),
+        (f"{BRANCH_FIRST};x=1", f"{BRANCH_FIRST};received=203.0.113.5;x=1"),
+        (f"{NO_BRANCH};x=1", f"{NO_BRANCH};x=1;received=203.0.113.5"),
+    ],
+)
+def test_in_6_0_received_follows_rport_or_else_branch(ksr: Ksr, via: str, answered: str) -> None:
+    assert via_of_reply(ksr, via) == answered
+
+
+@pytest.mark.parametrize(
+    ("host", "user"),
+    [
+        pytest.param("b", "aa", marks=OLD),
+        pytest.param("aa:b", "", marks=NEW),
+    ],
+)
+def test_a_urn_of_6_0_has_no_user(ksr: Ksr, host: str, user: str) -> None:
+    routed(ksr)
+    KSR.pv.sets("$var(x)", "urn:aa:b")
+    assert KSR.pv.get("$(var(x){uri.host})") == host
+    assert KSR.pv.gete("$(var(x){uri.user})") == user
+
+
+@pytest.mark.parametrize(
+    ("kind", "rewritten"),
+    [
+        pytest.param("tel", "sip:2@example.test;user=phone", marks=OLD),
+        pytest.param("tels", "sips:2@example.test;user=phone", marks=NEW),
+    ],
+)
+def test_a_sips_uri_of_a_telephone_stays_one_in_6_0(ksr: Ksr, kind: str, rewritten: str) -> None:
+    routed(ksr, "sips:1@example.test;user=phone")
+    assert KSR.pv.get("$rz") == kind
+    KSR.pv.sets("$rU", "2")
+    assert KSR.pv.get("$ru") == rewritten
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param(2**32 - 1, marks=OLD),
+        pytest.param(2**64 - 1, marks=NEW),
+    ],
+)
+def test_a_negative_number_in_a_list_is_shown_without_a_sign(ksr: Ksr, shown: int) -> None:
+    routed(ksr)
+    KSR.pvx.xavp_child_seti("a", "x", -1)
+    assert KSR.pvx.xavp_params_implode("a", "$var(o)") == 1
+    assert KSR.pv.get("$var(o)") == f"x={shown};"
