@@ -157,7 +157,9 @@ def _apply(world: World, address: str, *, domain: bool) -> bool:
     password = f":{current.password}" if "password" in current.given else ""
     params = current.params if current.scheme == "tel" else current.user_params
     user = f"{current.user}{password}{';' * bool(params)}{params}@" if current.user else ""
-    scheme = current.kind if current.scheme == "tel" or current.kind == "sips" else "sip"
+    scheme = "sips" if current.kind in ("sips", "tels") else "sip"
+    if current.scheme == "tel":
+        scheme = "tel"
     world.msg.new_uri = f"{scheme}:{user}{place}"
     return True
 
