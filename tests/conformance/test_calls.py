@@ -1,4 +1,4 @@
-"""Random calls on random messages: the stub answers what a real Kamailio 5.6.3 answers.
+"""Random calls on random messages: the stub answers what the installed Kamailio answers.
 
 CONFORMANCE_EXAMPLES is the number of examples in all (2100): an example is a message with 10 to 50
 calls. Its seed is fixed; CONFORMANCE_RANDOM=1 takes a new one each time.
