@@ -276,7 +276,9 @@ class Network:
 
     def _bridge(self, host: Namespace, address: str | None = None) -> None:
         inside = ("-n", str(host.name))
-        _ip(*inside, "link", "add", "br0", "type", "bridge")
+        # An address of its own: else it takes the lowest of its ports', another one with each new
+        # host, and what a host sends to the former one is lost.
+        _ip(*inside, "link", "add", "br0", "address", "02:00:00:00:00:01", "type", "bridge")
         if address:
             _ip(*inside, "addr", "add", address, "dev", "br0")
         _ip(*inside, "link", "set", "br0", "up")
