@@ -32,6 +32,7 @@ H = TypeVar("H", bound="Namespace")
 CLEAN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SERVER = "203.0.113.10"
 SERVER6 = "2001:db8:113::10"
+BRIDGED_THROUGH_NETFILTER = Path("/proc/sys/net/bridge")
 NAMESPACES = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
 _serial = itertools.count(1)
@@ -282,6 +283,10 @@ class Network:
         if address:
             _ip(*inside, "addr", "add", address, "dev", "br0")
         _ip(*inside, "link", "set", "br0", "up")
+        if BRIDGED_THROUGH_NETFILTER.exists():
+            # Docker has loaded br_netfilter: a frame that the bridge floods would pass the NAT's
+            # chains as bridged, and its flow then leave without NAT
+            host.sysctl("net.bridge.bridge-nf-call-iptables", 0)
 
     def _namespace(self, label: str, address: str | None = None) -> Namespace:
         return self._start(Namespace(self._name(label), address or label))
