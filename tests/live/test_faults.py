@@ -40,11 +40,13 @@ def postgres() -> Iterator[PostgresServer]:
         yield postgres
 
 
-@pytest.fixture(scope="module")
-def patient(host: Namespace, postgres: PostgresServer) -> Server:
+@pytest.fixture
+def patient(host: Namespace, postgres: PostgresServer) -> Iterator[Server]:
     """A server that waits for its database for a minute: what is answered has not waited."""
-    settings = {"DBURL": postgres.url, "DB_TIMEOUT": "60", "PING_INTERVAL": "1"}
-    return Server(host, settings=settings)
+    settings = {"DBURL": postgres.new_database(), "DB_TIMEOUT": "60", "PING_INTERVAL": "1"}
+    server = Server(host, settings=settings)
+    yield server
+    server.close()
 
 
 @pytest.fixture
