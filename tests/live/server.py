@@ -125,6 +125,13 @@ class Server:
         found = self.kamcmd("ul.lookup", "location", f"{user}@{self.domain}")
         return re.findall(r"^\s*Address: (\S+)", found, re.MULTILINE)
 
+    def shared_memory(self) -> int:
+        """Bytes of shared memory in use."""
+        shown = self.kamcmd("core.shmmem")
+        found = re.search(r"\bused: (\d+)", shown)
+        assert found, shown
+        return int(found[1])
+
     def workers(self) -> dict[int, str]:
         """Process id and description of each process of Kamailio."""
         found = re.findall(r"PID: (\d+)\s+DSC: (.*)", self.kamcmd("core.psx"))

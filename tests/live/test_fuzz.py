@@ -75,10 +75,7 @@ def settled_memory(server: Server) -> int:
         "end of all transactions",
         timeout=60,
     )
-    shown = server.kamcmd("core.shmmem")
-    found = re.search(r"\bused: (\d+)", shown)
-    assert found, shown
-    return int(found[1])
+    return server.shared_memory()
 
 
 def faults(log: str) -> list[str]:

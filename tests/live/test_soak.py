@@ -6,7 +6,6 @@ One minute; SOAK_MINUTES=60 is `make soak`, with a restart of the database every
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -116,7 +115,7 @@ def test_no_call_fails_without_a_reason(server: Server, postgres: PostgresServer
     every = [
         _Every(RELOAD_EVERY, lambda: _reload(server)),
         _Every(RESTART_EVERY, lambda: _restart(soak, postgres)),
-        _Every(SECONDS / 10, lambda: used.append((_shared(server), _private(workers)))),
+        _Every(SECONDS / 10, lambda: used.append((server.shared_memory(), _private(workers)))),
     ]
     while time.monotonic() < soak.end:
         for task in every:
@@ -125,7 +124,7 @@ def test_no_call_fails_without_a_reason(server: Server, postgres: PostgresServer
     for thread in threads:
         thread.join()
     settled_memory(server)
-    used.append((_shared(server), _private(workers)))
+    used.append((server.shared_memory(), _private(workers)))
     print(
         f"{soak.calls} calls, {len(soak.failures)} failed, {len(soak.outages)} outages,"
         f" shared and private memory in bytes: {used}"
@@ -166,12 +165,6 @@ def _restart(soak: Soak, postgres: PostgresServer) -> None:
     with soak.outage():
         postgres.restart(immediate=True)
         eventually(lambda: postgres.administer("SELECT 1") is None, "database")
-
-
-def _shared(server: Server) -> int:
-    found = re.search(r"\bused: (\d+)", server.kamcmd("core.shmmem"))
-    assert found
-    return int(found[1])
 
 
 def _private(workers: dict[int, str]) -> int:
