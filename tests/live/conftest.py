@@ -15,6 +15,7 @@ import pytest
 from .homes import Homes, two_homes
 from .network import Namespace, Network
 from .phone import Phone
+from .postgres import PostgresServer
 from .requirement import require
 from .server import LAUNCHER, Server
 
@@ -50,6 +51,22 @@ def loopback() -> Iterator[Namespace]:
     """This machine, for phones on 127.0.0.1."""
     with Namespace() as host:
         yield host
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Namespace]:
+    """This machine, for a server that the tests of one file share."""
+    require("kamailio", LAUNCHER)
+    with Namespace() as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server shared by the tests of one file, which take databases of their own."""
+    require("postgresql")
+    with PostgresServer() as postgres:
+        yield postgres
 
 
 @pytest.fixture

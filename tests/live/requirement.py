@@ -10,10 +10,14 @@ import subprocess
 import pytest
 
 from .network import CLEAN_PATH
+from .postgres import binaries
 
 
 def require(*programs: str) -> None:
-    """Skip the test, or fail it in CI, unless these programs are here ("root" is the user)."""
+    """Skip the test, or fail it in CI, unless these programs are here.
+
+    "root" is the user, "postgresql" a server to be started, which Debian keeps out of PATH.
+    """
     missing = [program for program in programs if not _is_here(program)]
     if not missing:
         return
@@ -37,4 +41,6 @@ def kamailio_version() -> str:
 def _is_here(program: str) -> bool:
     if program == "root":
         return os.geteuid() == 0
+    if program == "postgresql":
+        return binaries() is not None
     return shutil.which(program, path=CLEAN_PATH) is not None

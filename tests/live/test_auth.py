@@ -14,22 +14,13 @@ from .message import host_port
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
-from .requirement import require
-from .server import DOMAIN, LAUNCHER, Server
+from .server import DOMAIN, Server
 
 OTHER_DOMAIN = "example.org"
 FOREIGN = "elsewhere.example"
 OURS, THEIRS = f"<sip:1111@{DOMAIN}>;tag=1", f"<sip:stranger@{FOREIGN}>;tag=1"
 # Bytes that are no UTF-8, as they stand in a str that is encoded with surrogateescape.
 NO_UTF8 = "\udcff\udce9"
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Namespace]:
-    """This machine, for all tests of the module."""
-    require("kamailio", LAUNCHER)
-    with Namespace() as host:
-        yield host
 
 
 @pytest.fixture(scope="module")

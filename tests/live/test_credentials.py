@@ -23,7 +23,7 @@ from .digest import quoted
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
-from .postgres import PostgresServer, binaries
+from .postgres import PostgresServer
 from .server import DOMAIN, LAUNCHER, Server
 from .test_kamctl_schema import kamctl
 
@@ -34,23 +34,6 @@ PASSWORD, OTHER = "first-secret", "second-secret"
 PATIENT = {"MAX_GUESSES": "1000"}
 # Seconds after which a revocation counts, whoever made it.
 PROMISED = 2.0
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for all tests of the module."""
-    if binaries() is None:
-        require("pg_ctl of the package postgresql")
-    with PostgresServer() as postgres:
-        yield postgres
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Namespace]:
-    """This machine, for all tests of the module."""
-    require("kamailio", LAUNCHER)
-    with Namespace() as host:
-        yield host
 
 
 @pytest.fixture(scope="module")

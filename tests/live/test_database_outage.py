@@ -19,9 +19,8 @@ from .media import sdp
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
-from .postgres import PostgresServer, binaries
-from .requirement import require
-from .server import DOMAIN, LAUNCHER, Server
+from .postgres import PostgresServer
+from .server import DOMAIN, Server
 
 SOON = {"PING_INTERVAL": "1"}
 ANY_PORT = ("127.0.0.1", 0)
@@ -29,37 +28,20 @@ OFFLINE = "3333"
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Namespace]:
-    """This machine, for all tests of the module."""
-    require("kamailio", LAUNCHER)
-    with Namespace() as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for all tests of the module."""
-    if binaries() is None:
-        require("pg_ctl of the package postgresql")
-    with PostgresServer() as postgres:
-        yield postgres
-
-
-@pytest.fixture(scope="module")
-def shared(host: Namespace, running: PostgresServer) -> Server:
+def shared(host: Namespace, postgres: PostgresServer) -> Server:
     """A server that keeps everything in PostgreSQL. DB_TIMEOUT is the shortest."""
-    server = Server(host, settings={**SOON, "DBURL": running.url, "DB_TIMEOUT": "2"})
+    server = Server(host, settings={**SOON, "DBURL": postgres.url, "DB_TIMEOUT": "2"})
     server.add_subscriber(f"{OFFLINE}@{DOMAIN}", "never used here")
     return server
 
 
 @pytest.fixture
-def postgres(running: PostgresServer, shared: Server) -> Iterator[PostgresServer]:
+def database(postgres: PostgresServer, shared: Server) -> Iterator[PostgresServer]:
     """PostgreSQL up and known to be so, before and after the test."""
     eventually(lambda: _remembers(shared), "trust in what is kept in memory")
-    yield running
-    if not _accepts(running):
-        running.start()
+    yield postgres
+    if not _accepts(postgres):
+        postgres.start()
     probe = _phone(shared, "9999")
     eventually(lambda: probe.register().status == 200, "registration after the test")
     probe.unregister()
@@ -72,22 +54,22 @@ def _remembers(server: Server) -> bool:
     return bool(re.search(r"value: [1-9]", server.kamcmd("htable.get", "revocation", "trust")))
 
 
-def _accepts(postgres: PostgresServer) -> bool:
+def _accepts(database: PostgresServer) -> bool:
     try:
-        postgres.administer("SELECT 1")
+        database.administer("SELECT 1")
     except psycopg.OperationalError:
         return False
     return True
 
 
 @pytest.fixture
-def alice(shared: Server, postgres: PostgresServer) -> Iterator[Phone]:
+def alice(shared: Server, database: PostgresServer) -> Iterator[Phone]:
     """1111, registered while the database was there."""
     phone = _phone(shared, "1111")
     assert phone.register().status == 200
     yield phone
-    if not _accepts(postgres):
-        postgres.start()
+    if not _accepts(database):
+        database.start()
     eventually(lambda: phone.unregister().status == 200, "end of the registration")
 
 
@@ -110,11 +92,11 @@ def statuses(phone: Phone) -> list[int]:
 
 
 def test_a_phone_with_credentials_is_told_to_come_back_later(
-    shared: Server, postgres: PostgresServer
+    shared: Server, database: PostgresServer
 ) -> None:
     """401 would make it ask its user for another password."""
     bob = _phone(shared, "2222")
-    postgres.stop(immediate=True)
+    database.stop(immediate=True)
     response = bob.register()
     assert statuses(bob) == [401, 503], "one challenge, which needs no database, and no second one"
     assert response["Retry-After"] == "10"
@@ -123,10 +105,10 @@ def test_a_phone_with_credentials_is_told_to_come_back_later(
 
 
 def test_a_caller_with_credentials_is_told_to_come_back_later(
-    shared: Server, alice: Phone, postgres: PostgresServer
+    shared: Server, alice: Phone, database: PostgresServer
 ) -> None:
     bob = _phone(shared, "2222")
-    postgres.stop(immediate=True)
+    database.stop(immediate=True)
     call = bob.invite("1111")
     assert call.wait_for(503)["Retry-After"] == "10"
     assert statuses(bob) == [407, 503]
@@ -134,9 +116,9 @@ def test_a_caller_with_credentials_is_told_to_come_back_later(
 
 
 def test_registered_phones_are_called_and_keepalives_answered(
-    alice: Phone, stranger: Phone, postgres: PostgresServer
+    alice: Phone, stranger: Phone, database: PostgresServer
 ) -> None:
-    postgres.stop(immediate=True)
+    database.stop(immediate=True)
     keepalive = stranger.request("OPTIONS", f"sip:127.0.0.1:{alice.server[1]}")
     keepalive.wait_for(200)
     call = stranger.invite(alice.aor, sdp(("127.0.0.1", 4000)))
@@ -154,24 +136,24 @@ def test_registered_phones_are_called_and_keepalives_answered(
 
 @pytest.mark.parametrize("user", [OFFLINE, "nobody"])
 def test_a_call_to_somebody_offline_is_no_wrong_number(
-    stranger: Phone, postgres: PostgresServer, user: str
+    stranger: Phone, database: PostgresServer, user: str
 ) -> None:
     """Whether there is such a user, only the database knows."""
     known = {OFFLINE: 480, "nobody": 404}
     assert stranger.request("MESSAGE", f"sip:{user}@{DOMAIN}").final().status == known[user]
-    postgres.stop(immediate=True)
+    database.stop(immediate=True)
     response = stranger.request("MESSAGE", f"sip:{user}@{DOMAIN}").final()
     assert (response.status, response["Retry-After"]) == (503, "10")
 
 
 def test_a_database_that_hangs_does_not_take_the_server_along(
-    shared: Server, alice: Phone, stranger: Phone, postgres: PostgresServer
+    shared: Server, alice: Phone, stranger: Phone, database: PostgresServer
 ) -> None:
     """A host that lost its power or its network refuses nothing, it just never answers."""
     bob = _phone(shared, "2222")
     # usrloc keeps calls to a phone waiting while it writes that phone's binding
     eventually(lambda: "CS_SYNC" in _known_of(shared, "1111"), "row of the binding")
-    with _hanging(postgres):
+    with _hanging(database):
         assert bob.register(timeout=15).status == 503
         message = stranger.request("MESSAGE", alice.aor)
         alice.expect_request("MESSAGE").reply(200)
@@ -185,9 +167,9 @@ def _known_of(server: Server, user: str) -> str:
 
 
 @contextmanager
-def _hanging(postgres: PostgresServer) -> Iterator[None]:
+def _hanging(database: PostgresServer) -> Iterator[None]:
     """Stop the processes of PostgreSQL where they are, and let them go on after."""
-    leader = int((postgres.log.parent / "data/postmaster.pid").read_text().split()[0])
+    leader = int((database.log.parent / "data/postmaster.pid").read_text().split()[0])
     os.kill(leader, signal.SIGSTOP)  # first: from now on it makes no more, and buries none
     family = [leader, *_children(leader)]
     for pid in family:
@@ -208,16 +190,16 @@ def _children(parent: int) -> list[int]:
 
 @pytest.mark.parametrize("immediate", [True, False], ids=["crash", "shutdown"])
 def test_everything_goes_on_by_itself_when_the_database_is_back(
-    shared: Server, alice: Phone, stranger: Phone, postgres: PostgresServer, immediate: bool
+    shared: Server, alice: Phone, stranger: Phone, database: PostgresServer, immediate: bool
 ) -> None:
     processes = shared.workers()
     newcomer = _phone(shared, f"new-{immediate}")
     eventually(lambda: _is_known(shared, alice), "credentials in shared memory")
-    postgres.stop(immediate=immediate)
+    database.stop(immediate=immediate)
     assert newcomer.register().status == 503
     assert alice.register().status == 200, "she has proved who she is before"
     assert len(shared.bindings("1111")) == 1
-    postgres.start()
+    database.start()
     eventually(lambda: newcomer.register().status == 200, "registration", timeout=5)
     assert newcomer.unregister().status == 200
     for _ in range(20):  # from port to port the kernel chooses another worker
@@ -231,19 +213,19 @@ def test_everything_goes_on_by_itself_when_the_database_is_back(
 
 
 def test_nobody_notices_a_database_that_was_restarted_between_two_requests(
-    shared: Server, alice: Phone, postgres: PostgresServer
+    shared: Server, alice: Phone, database: PostgresServer
 ) -> None:
-    postgres.restart(immediate=True)
+    database.restart(immediate=True)
     for _ in range(10):
         assert alice.register().status == 200
     assert 503 not in statuses(alice)
 
 
 def test_bindings_of_just_before_a_crash_of_the_database_are_written_after_it(
-    host: Namespace, postgres: PostgresServer
+    host: Namespace, database: PostgresServer
 ) -> None:
     """A new one and a renewed one; both then outlive a restart of Kamailio as well."""
-    server = Server(host, settings={**SOON, "DBURL": postgres.new_database(), "DB_TIMEOUT": "2"})
+    server = Server(host, settings={**SOON, "DBURL": database.new_database(), "DB_TIMEOUT": "2"})
     renewed, new = _phone(server, "1111"), _phone(server, "2222")
     assert renewed.register(expires=600).status == 200
     eventually(lambda: [*_lifetimes(server)] == ["1111"], "row of the first binding")
@@ -251,11 +233,11 @@ def test_bindings_of_just_before_a_crash_of_the_database_are_written_after_it(
         assert renewed.register(expires=3000).status == 200
         assert new.register(expires=3000).status == 200
         written = _lifetimes(server)
-        postgres.stop(immediate=True)
+        database.stop(immediate=True)
     assert [*written] == ["1111"]
     assert written["1111"] < 700, "neither had been written"
     server.wait_for_log(r"usrloc.*failed")
-    postgres.start()
+    database.start()
     eventually(lambda: _late(server) == {"1111", "2222"}, "rows of both bindings")
     server.restart()
     assert [len(server.bindings(user)) for user in ("1111", "2222")] == [1, 1]
@@ -263,10 +245,10 @@ def test_bindings_of_just_before_a_crash_of_the_database_are_written_after_it(
 
 
 def test_a_write_that_the_database_did_after_all_does_not_stop_the_next(
-    host: Namespace, postgres: PostgresServer
+    host: Namespace, database: PostgresServer
 ) -> None:
     """The row is there, although nobody told Kamailio so in time."""
-    server = Server(host, settings={**SOON, "DBURL": postgres.new_database(), "DB_TIMEOUT": "2"})
+    server = Server(host, settings={**SOON, "DBURL": database.new_database(), "DB_TIMEOUT": "2"})
     phone = _phone(server, "1111")
     with _no_writes(server):
         assert phone.register(expires=600).status == 200
@@ -306,10 +288,10 @@ def _late(server: Server) -> set[str]:
 
 
 def test_nobody_is_served_before_the_bindings_are_read(
-    host: Namespace, postgres: PostgresServer
+    host: Namespace, database: PostgresServer
 ) -> None:
     """A call to a registered phone waits a moment, instead of being told that it is offline."""
-    dburl = postgres.new_database()
+    dburl = database.new_database()
     server = Server(host, settings={**SOON, "DBURL": dburl, "DB_TIMEOUT": "30"})
     alice = _phone(server, "1111")
     assert alice.register().status == 200

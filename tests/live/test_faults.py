@@ -15,29 +15,12 @@ from .message import Message
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
-from .postgres import USER, PostgresServer, binaries
+from .postgres import USER, PostgresServer
 from .requirement import require
 from .server import DOMAIN, LAUNCHER, Server
 
 ANY_PORT = ("127.0.0.1", 0)
 TEXT = {"Content-Type": "text/plain"}
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Namespace]:
-    """This machine, for all tests of the module."""
-    require("kamailio", LAUNCHER)
-    with Namespace() as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for all tests of the module."""
-    if binaries() is None:
-        require("pg_ctl of the package postgresql")
-    with PostgresServer() as postgres:
-        yield postgres
 
 
 @pytest.fixture

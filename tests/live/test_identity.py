@@ -14,8 +14,7 @@ from .digest import credentials
 from .message import Message
 from .network import Namespace
 from .phone import Phone
-from .requirement import require
-from .server import DOMAIN, LAUNCHER, Server
+from .server import DOMAIN, Server
 
 PASSWORD = "secret of 1111"
 PEER = ("127.0.0.9", 0)
@@ -37,14 +36,6 @@ CLAIMS = {
     "P-Served-User": "<sip:+4930@bank.example>;sescase=orig",
 }
 KEPT = {"Privacy": "id", "Subject": "hello", "X-Diversion": "mine"}
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Namespace]:
-    """This machine, for all tests of the module."""
-    require("kamailio", LAUNCHER)
-    with Namespace() as host:
-        yield host
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,21 +15,12 @@ from kemi_routes.subscribers.store import open_store
 from tests.subscriber_behaviour import stored
 
 from .network import CLEAN_PATH
-from .postgres import PostgresServer, binaries
+from .postgres import PostgresServer
 from .requirement import require
 
 TABLES = (VERSION, SUBSCRIBER, LOCATION, LOCATION_ATTRS)
 SCHEMAS = Path("/usr/share/kamailio")
 FILES = ("standard", "auth_db", "usrloc")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    """One running server for all tests here."""
-    if binaries() is None:
-        require("pg_ctl")
-    with PostgresServer() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -21,21 +21,12 @@ from .message import parameter
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
-from .requirement import require
-from .server import DOMAIN, LAUNCHER, Server, free_port
+from .server import DOMAIN, Server, free_port
 
 ANY_PORT = ("127.0.0.1", 0)
 OTHER_DOMAIN = "second.test"
 # Seconds. The suites register for 5 or 10: that only makes the wait longer.
 SHORT = 2
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Namespace]:
-    """This machine, for all tests of the module."""
-    require("kamailio", LAUNCHER)
-    with Namespace() as host:
-        yield host
 
 
 @contextmanager

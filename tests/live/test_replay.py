@@ -17,21 +17,12 @@ from .installation import make as run_make
 from .message import Message
 from .network import Namespace
 from .phone import Phone
-from .requirement import require
-from .server import DOMAIN, LAUNCHER, Server
+from .server import DOMAIN, Server
 
 PASSWORD = "secret of 1111"
 ELSEWHERE = ("127.0.0.2", 0)
 URI = f"sip:{DOMAIN}"
 CALLEE = f"sip:2222@{DOMAIN}"
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Namespace]:
-    """This machine, for all tests of the module."""
-    require("kamailio", LAUNCHER)
-    with Namespace() as host:
-        yield host
 
 
 @pytest.fixture(scope="module")

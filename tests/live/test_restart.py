@@ -14,7 +14,7 @@ import pytest
 from .network import Namespace, Network
 from .patience import eventually
 from .phone import Phone
-from .postgres import PostgresServer, binaries
+from .postgres import PostgresServer
 from .requirement import require
 from .server import LAUNCHER
 from .town import Town, contacts, rings, source_seen
@@ -44,8 +44,7 @@ def town(request: pytest.FixtureRequest) -> Iterator[Town]:
 @contextmanager
 def postgres_on(host: Namespace) -> Iterator[str]:
     """PostgreSQL on the loopback of a host; its DBURL."""
-    if binaries() is None:
-        require("pg_ctl of the package postgresql")
+    require("postgresql")
     postgres = PostgresServer()
     host.inside(postgres.__enter__)
     try:

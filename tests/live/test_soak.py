@@ -17,7 +17,7 @@ from .conversation import connect, hang_up, reinvite
 from .network import Namespace
 from .patience import eventually
 from .phone import Phone
-from .postgres import PostgresServer, binaries
+from .postgres import PostgresServer
 from .requirement import require
 from .server import LAUNCHER, Server
 from .test_fuzz import faults, settled_memory
@@ -84,14 +84,6 @@ class Soak:
             for began, ended, text in self.failures
             if not any(began < end and start < ended for start, end in self.outages)
         ]
-
-
-@pytest.fixture
-def postgres() -> Iterator[PostgresServer]:
-    if binaries() is None:
-        require("pg_ctl of the package postgresql")
-    with PostgresServer() as postgres:
-        yield postgres
 
 
 @pytest.fixture

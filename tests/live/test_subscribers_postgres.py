@@ -19,17 +19,8 @@ from kemi_routes.subscribers.schema import VERSION, announces, initialise
 from kemi_routes.subscribers.store import open_store
 from tests.subscriber_behaviour import StoreBehaviour
 
-from .postgres import PostgresServer, binaries
+from .postgres import PostgresServer
 from .requirement import require
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    """One running server for all tests here; each takes a database of its own."""
-    if binaries() is None:
-        require("pg_ctl")
-    with PostgresServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -45,8 +36,7 @@ class TestPostgres(StoreBehaviour):
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
     """A server that the test may stop."""
-    if binaries() is None:
-        require("pg_ctl")
+    require("postgresql")
     with PostgresServer() as server:
         yield server
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,6 @@ from .server import DOMAIN, LAUNCHER, ROOT, Server
 ANY_PORT = ("127.0.0.1", 0)
 SOON = 2.0
 KEEPALIVE = '"Keepalive"'
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Namespace]:
-    """This machine, for all tests of the module."""
-    require("kamailio", LAUNCHER)
-    with Namespace() as host:
-        yield host
 
 
 @pytest.fixture(scope="module")
