@@ -50,6 +50,11 @@ mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
 {modules}
 modparam("dispatcher", "list_file", "{destinations}")
 modparam("dispatcher", "flags", 2)
+modparam("dispatcher", "reload_delta", 0)
+modparam("dispatcher", "ds_hash_size", 4)
+modparam("dispatcher", "hash_pvar", "$fU $rU")
+modparam("dispatcher", "setid_pvname", "$avp(set)")
+modparam("dispatcher", "attrs_pvname", "$avp(attrs)")
 modparam("htable", "htable", "t=>size=4;")
 modparam("xhttp", "event_callback", "ksr_xhttp_event")
 modparam("app_python3", "load", "{script}")

@@ -32,6 +32,11 @@ def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer
             ("core", "server_header"): "Server: probe",
             ("dispatcher", "list_file"): str(DESTINATIONS),
             ("dispatcher", "flags"): 2,
+            ("dispatcher", "reload_delta"): 0,
+            ("dispatcher", "ds_hash_size"): 4,
+            ("dispatcher", "hash_pvar"): "$fU $rU",
+            ("dispatcher", "setid_pvname"): "$avp(set)",
+            ("dispatcher", "attrs_pvname"): "$avp(attrs)",
             ("htable", "htable"): ["t=>size=4;"],
         },
     )

@@ -155,7 +155,7 @@ def _compare(message: str, made: list[list[Any]]) -> None:
     theirs = real.ask(message, made)
     differing = _differing(made, theirs, ours)
     if differing:
-        pytest.fail(f"on {message!r}\n" + "\n".join(differing), pytrace=False)
+        pytest.fail(f"{made}\non {message!r}\n" + "\n".join(differing), pytrace=False)
 
 
 def _differing(made: list[list[Any]], theirs: Answer, ours: Answer) -> list[str]:

@@ -1,11 +1,9 @@
-"""The smaller modules: pike, ipops, cfgutils, statistics, counters, uuid, dispatcher, rtpengine.
+"""The smaller modules: pike, ipops, cfgutils, statistics, counters, uuid, rtpengine.
 
 The values come from runs of Kamailio 5.6.3.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import KSR
 import pytest
@@ -14,7 +12,6 @@ from ksr_stub.builders import SDP, invite
 from ksr_stub.errors import WrongArguments
 from ksr_stub.harness import Ksr
 from ksr_stub.message import Address
-from ksr_stub.models.dispatcher import Dispatcher
 from ksr_stub.models.permissions import Addresses
 from ksr_stub.models.rtpengine import RtpEngine
 from ksr_stub.models.sqlops import Sql
@@ -136,66 +133,6 @@ def test_a_uuid_is_one(ksr: Ksr) -> None:
     """Two UUIDs differ."""
     assert len(KSR.uuid.get()) == 36
     assert KSR.uuid.get() != KSR.uuid.get()
-
-
-@pytest.fixture
-def gateways(ksr: Ksr, tmp_path: Path) -> Ksr:
-    listed = tmp_path / "dispatcher.list"
-    listed.write_text(
-        "# set address state priority\n"
-        "1 sip:192.0.2.1:5060 0 10\n1 sip:192.0.2.2:5060 0 20\n1 sip:192.0.2.3:5060 0 5\n"
-    )
-    ksr.param("dispatcher", "list_file", str(listed))
-    ksr.param("dispatcher", "flags", 2)
-    routed(ksr, invite("sip:probe@example.test"))
-    return ksr
-
-
-def test_gateways_in_turn(gateways: Ksr) -> None:
-    """Round robin goes by priority; ds_next_dst goes on in the circle and ends with -1."""
-    message = gateways.world.msg
-    assert KSR.dispatcher.ds_select_dst(1, 4) == 1
-    tried = [message.dst_uri]
-    while KSR.dispatcher.ds_next_dst() > 0:
-        tried.append(message.dst_uri)
-    assert tried == ["sip:192.0.2.2:5060", "sip:192.0.2.1:5060", "sip:192.0.2.3:5060"]
-    KSR.dispatcher.ds_select_dst(1, 4)
-    assert message.dst_uri == "sip:192.0.2.1:5060"
-    assert KSR.dispatcher.ds_select_dst(9, 4) == -1
-
-
-def test_the_latest_gateway_of_a_priority_comes_first(ksr: Ksr) -> None:
-    """A set that is missing is passed over, and all of the next one are kept for failover."""
-    for number in (5, 6, 7):
-        ksr.world.part(Dispatcher).add(2, f"sip:192.0.2.{number}")
-    ksr.param("dispatcher", "flags", 2)
-    routed(ksr, invite("sip:probe@example.test"))
-    assert KSR.dispatcher.ds_select_routes("9=8;2=8", "d") == 1
-    found = [KSR.pv.get(f"$xavp(_dsdst_[{place}]=>uri)") for place in range(3)]
-    assert found == ["sip:192.0.2.7", "sip:192.0.2.6", "sip:192.0.2.5"]
-    assert KSR.pv.get("$du") == "sip:192.0.2.7"
-
-
-def test_a_marked_gateway_is_left_out(gateways: Ksr) -> None:
-    """What ds_mark_dst marks is not chosen again."""
-    message = gateways.world.msg
-    KSR.dispatcher.ds_select_dst(1, 8)
-    assert message.dst_uri == "sip:192.0.2.2:5060"
-    assert KSR.dispatcher.ds_mark_dst_state("zz") == -1
-    assert KSR.dispatcher.ds_mark_dst() == 1
-    KSR.dispatcher.ds_select_dst(1, 8)
-    assert message.dst_uri == "sip:192.0.2.1:5060"
-    assert KSR.dispatcher.ds_is_active_uri(1, "sip:192.0.2.2:5060") == -1
-
-
-def test_gateways_by_domain_and_source(gateways: Ksr) -> None:
-    """ds_select_domain changes the R-URI; ds_is_from_list looks at the source."""
-    KSR.dispatcher.ds_select_domain(1, 8)
-    assert gateways.world.msg.uri == "sip:probe@192.0.2.2:5060"
-    assert KSR.dispatcher.ds_is_from_list(1) == -1
-    gateways.world.part(Dispatcher).add(2, "sip:203.0.113.7:40123")
-    assert KSR.dispatcher.ds_is_from_list(2) == 1
-    assert KSR.dispatcher.ds_is_from_lists() == 1
 
 
 def test_rtpengine_relays_media(ksr: Ksr) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ksr_stub import pv
 from ksr_stub.errors import Unpredictable
+from ksr_stub.message import Socket
 from ksr_stub.pv.lists import Entry, XList, of
 from ksr_stub.pv.variables.stores import Script, UserLists
 from ksr_stub.registry import model
@@ -112,7 +113,7 @@ def pv_xavp_to_var(world: World, name: str) -> int:
 
 def _to_variables(variables: dict[str, str | int], values: XList) -> bool:
     for entry in values.entries:
-        if isinstance(entry.value, XList):
+        if isinstance(entry.value, XList | Socket):
             variables.setdefault(entry.name, 0)
             return False
         variables[entry.name] = entry.value

@@ -10,20 +10,22 @@ from typing import cast
 
 import attrs
 
-from ksr_stub.message import SipMessage
+from ksr_stub.message import SipMessage, Socket
 
 
 @attrs.define(eq=False)
 class Entry:
-    """A name with a value: an int, a str, or a list of further entries."""
+    """A name with a value: an int, a str, a list of further entries, or one of our sockets."""
 
     name: str
-    value: str | int | XList
+    value: str | int | XList | Socket
 
     def shown(self) -> str | int:
         """The value as a variable shows it; a list shows where it lies in memory."""
         if isinstance(self.value, XList):
             return f"<<xavp:{hex(id(self.value))}>>"
+        if isinstance(self.value, Socket):
+            return f"<<ptr:{hex(id(self.value))}>>"
         return self.value
 
 
@@ -55,7 +57,7 @@ class XList:
         """Put an entry before the others."""
         self.entries.insert(0, Entry(name, value))
 
-    def add_last(self, name: str, value: str | int | XList) -> None:
+    def add_last(self, name: str, value: str | int | XList | Socket) -> None:
         """Put an entry behind the last one of its name, the first of a name before all."""
         same = self.all(name)
         place = self.entries.index(same[-1]) + 1 if same else 0
