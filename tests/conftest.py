@@ -6,9 +6,12 @@ one is installed it is no test at all.
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import sys
 
+import attr
 import pytest
 
 from .live.requirement import kamailio_version
@@ -30,8 +33,15 @@ def _is_for_this(marker: pytest.Mark) -> bool:
     return kamailio_version() in ("", *marker.args)
 
 
-# The stub imports the routes anew for each test: to compile them anew would take most of its time.
+# The stub imports the routes anew for each test. Most of the time of that would go into compiling
+# what does not change: the files, and the methods that attrs writes for each class.
 sys.dont_write_bytecode = False
+vars(attr._make)["compile"] = functools.lru_cache(maxsize=None)(compile)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: garbage is looked for in what comes later."""
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

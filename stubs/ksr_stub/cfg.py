@@ -24,14 +24,19 @@ REPEATABLE = {
     ("pipelimit", "pipe"), ("counters", "script_counter"),
 }  # fmt: skip
 _DIRECTIVE = re.compile(r"#!(\w+)[ \t]*(.*)")
-_MODPARAM = re.compile(
-    r'^(modparamx?)\s*\(\s*"([^"]+)"\s*,\s*"([^"]+)"\s*,\s*(.+?)\s*\)\s*;?\s*(?:#.*)?$', re.DOTALL
-)
-_INCLUDE = re.compile(r'^(import_file|include_file)\s+"([^"]+)"')
-_LISTEN = re.compile(r"^listen\s*=\s*(\S+)(?:\s+advertise\s+(\S+))?", re.IGNORECASE)
-_ALIAS = re.compile(r"^alias\s*=\s*(.+?)\s*(?:#.*)?$", re.IGNORECASE)
-_CORE = re.compile(r"^([a-z_][\w.]*)\s*=\s*(.+?)\s*;?\s*(?:#.*)?$")
-_BLOCK = re.compile(r"^(?:\w+_)?route\b")
+# what a line outside of routes can be; the first one that fits
+_STATEMENTS = {
+    "block": re.compile(r"^(?:\w+_)?route\b"),
+    "modparam": re.compile(
+        r'^(modparamx?)\s*\(\s*"([^"]+)"\s*,\s*"([^"]+)"\s*,\s*(.+?)\s*\)\s*;?\s*(?:#.*)?$',
+        re.DOTALL,
+    ),
+    "include": re.compile(r'^(import_file|include_file)\s+"([^"]+)"'),
+    "listen": re.compile(r"^listen\s*=\s*(\S+)(?:\s+advertise\s+(\S+))?", re.IGNORECASE),
+    "alias": re.compile(r"^alias\s*=\s*(.+?)\s*(?:#.*)?$", re.IGNORECASE),
+    "core": re.compile(r"^([a-z_][\w.]*)\s*=\s*(.+?)\s*;?\s*(?:#.*)?$"),
+    "other": re.compile(r""),
+}
 _WORDS = {"yes": 1, "no": 0, "on": 1, "off": 0, "true": 1, "false": 0}
 _SOCKET = re.compile(r"(?:(udp|tcp|tls|sctp|ws|wss):)?(\[[^\]]+\]|[^:\s]+)(?::(\d+))?$")
 
@@ -128,21 +133,22 @@ class Config:
         self.defines.setdefault(key if equals else variable, text)
 
     def _statement(self, line: str, folder: Path) -> None:
-        if self._in_block or _BLOCK.match(line):
+        kind, match = _recognised(line)
+        if self._in_block or kind == "block":
             self._depth += line.count("{") - line.count("}")
             self._in_block = self._depth > 0 or ("{" not in line and "}" not in line)
-        elif (match := _MODPARAM.match(line)) is not None:
+        elif kind == "modparam":
             self.add_param(match[2], match[3], self._value(match[4], expand=match[1][-1] == "x"))
-        elif (match := _INCLUDE.match(line)) is not None:
+        elif kind == "include":
             included = folder / match[2]
             if included.exists() or match[1] == "include_file":
                 self.read(included)
-        elif (match := _LISTEN.match(line)) is not None:
+        elif kind == "listen":
             self.sockets.append(parse_socket(self._token(match[1]), self._token(match[2] or "")))
-        elif (match := _ALIAS.match(line)) is not None:
+        elif kind == "alias":
             words = " ".join(self._token(word) for word in match[1].split())
             self.aliases.update(_host(word) for word in words.split())
-        elif (match := _CORE.match(line)) is not None:
+        elif kind == "core":
             value = self._value(match[2], expand=False)
             known = _WORDS.get(value, value) if isinstance(value, str) else value
             self.params["core", match[1]] = known
@@ -196,7 +202,11 @@ def parse_socket(text: str, advertise: str = "") -> Socket:
     )
 
 
-# a suite reads the same files for each of its tests
+@lru_cache(maxsize=4096)  # a suite reads the same files for each of its tests
+def _recognised(line: str) -> tuple[str, re.Match[str]]:
+    return next((kind, found) for kind, form in _STATEMENTS.items() if (found := form.match(line)))
+
+
 @lru_cache(maxsize=16)
 def _logical_lines(text: str) -> list[tuple[int, str]]:
     """The lines without blanks, comments and blocks, a modparam over several lines in one."""

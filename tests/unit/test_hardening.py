@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -23,8 +24,13 @@ def test_the_page_names_tests() -> None:
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
-    tree = ast.parse((ROOT / "tests" / path).read_text())
-    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert name in _functions(ROOT / "tests" / path)
+
+
+@functools.cache
+def _functions(file: Path) -> frozenset[str]:
+    tree = ast.parse(file.read_text())
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
 
 
 def test_no_name_of_a_test_is_left_unread() -> None:

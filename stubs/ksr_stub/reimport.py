@@ -1,0 +1,76 @@
+"""Importing a script's modules for each test, without finding and compiling them each time.
+
+A module's code stays the same as long as its file does; its namespace is new with each import.
+Python's own finder says at the first import where a module is, and that is remembered.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, ModuleType
+
+# the packages of scripts
+PACKAGES: set[str] = set()
+_Stamp = tuple[int, int]  # when a file was written, and its size
+_files: dict[tuple[str, str], str] = {}
+_codes: dict[str, tuple[_Stamp, CodeType]] = {}
+
+
+def on() -> None:
+    """From here on, modules of `PACKAGES` are found here."""
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
+def off() -> None:
+    """From here on, Python finds all modules."""
+    if _FINDER in sys.meta_path:
+        sys.meta_path.remove(_FINDER)
+
+
+class _Finder:
+    """An entry of `sys.meta_path`."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Where a module is; None: one of the next finders is asked."""
+        if not path or name.partition(".")[0] not in PACKAGES:
+            return None
+        file = _files.get((name, path[0]))
+        if file is None or not os.path.exists(file):  # noqa: PTH110 - quicker
+            return _as_python_finds_it(name, path, target)
+        spec = ModuleSpec(name, _Loader(name, file), origin=file)
+        spec.has_location = True
+        return spec
+
+
+_FINDER = _Finder()
+
+
+class _Loader(SourceFileLoader):
+    """Compiles a file only where it is not the one that was compiled before."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        status = os.stat(self.path)  # noqa: PTH116 - quicker
+        stamp = status.st_mtime_ns, status.st_size
+        known = _codes.get(self.path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        code = super().get_code(fullname)
+        if code is not None:
+            _codes[self.path] = stamp, code
+        return code
+
+
+def _as_python_finds_it(
+    name: str, path: Sequence[str], target: ModuleType | None
+) -> ModuleSpec | None:
+    spec = PathFinder.find_spec(name, path, target)
+    package = spec is None or spec.submodule_search_locations is not None
+    if spec is not None and not package and type(spec.loader) is SourceFileLoader:
+        _files[name, path[0]] = spec.loader.path
+    return spec
