@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -96,17 +96,19 @@ class Ksr:
         """Domains that are ours, as `alias=` makes them."""
         self.world.aliases.update(domain.lower() for domain in domains)
 
-    def load(self, module: str | Path | ModuleType) -> ModuleType:
+    def load(self, module: str | Path | ModuleType, *, library: Sequence[str] = ()) -> ModuleType:
         """Load a KEMI script as Kamailio does at start: import, mod_init, child_init.
 
         Args:
             module: its path, or a module.
+            library: packages of the script that have no state: each test gets the same ones, all
+                else is imported anew.
         Raises:
             whatever the script raises at import or in mod_init; the WrongReturn or MissingCallback
             where Kamailio refuses to start.
         """
         self.unload()
-        self._script = loader.load(module)
+        self._script = loader.load(module, library)
         script.load(self.world, self._script.module)
         return self._script.module
 

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +25,7 @@ class Script:
     """A loaded KEMI script and its packages; `unload` puts sys.modules and sys.path back."""
 
     module: ModuleType
-    _before: dict[str, ModuleType]
+    _dropped: dict[str, ModuleType]
     _path: list[str]
     modules: dict[str, ModuleType] = attrs.Factory(dict)
     _names: dict[str, str] = attrs.Factory(dict)
@@ -38,23 +39,24 @@ class Script:
         """Forget the script: the next test imports it afresh."""
         for name in self.modules:
             sys.modules.pop(name, None)
-        for name, module in self._before.items():
+        for name, module in self._dropped.items():
             sys.modules.setdefault(name, module)
         sys.path[:] = self._path
         reimport.off()
 
 
-def load(script: str | Path | ModuleType) -> Script:
+def load(script: str | Path | ModuleType, library: Sequence[str] = ()) -> Script:
     """Import a script as app_python3 does: its directory is first in sys.path.
 
     Args:
         script: the path of the file, or a module that is imported already.
+        library: packages of the script that are imported once, as those of others are.
     Raises:
         ScriptError: there is no such file.
     """
     path = list(sys.path)
     if isinstance(script, ModuleType):
-        loaded = Script(script, dict(sys.modules), path)
+        loaded = Script(script, {}, path)
         _find_own(loaded, {name: m for name, m in sys.modules.items() if m is script})
         loaded.modules = {}
         return loaded
@@ -62,9 +64,9 @@ def load(script: str | Path | ModuleType) -> Script:
     if not file.exists():
         raise ScriptError(f"there is no script {script} (looked for {file})")
     before = dict(sys.modules)
-    sys.modules.pop(file.stem, None)
-    _drop_scripts(file)
-    reimport.on()
+    dropped = _drop_scripts(file)
+    rest = set(sys.modules)
+    reimport.on(file, library)
     sys.path.insert(0, str(file.parent))
     importlib.invalidate_caches()
     try:
@@ -74,9 +76,9 @@ def load(script: str | Path | ModuleType) -> Script:
         sys.path[:] = path
         reimport.off()
         raise
-    loaded = Script(module, before, path)
-    changed = {n: m for n, m in sys.modules.items() if before.get(n) is not m}
-    _find_own(loaded, changed)
+    reimport.keep(library)
+    loaded = Script(module, dropped, path)
+    _find_own(loaded, {name: sys.modules[name] for name in sys.modules.keys() - rest})
     return loaded
 
 
@@ -92,18 +94,21 @@ def _import(file: Path) -> ModuleType:
     return module
 
 
-def _drop_scripts(file: Path) -> None:
-    """What uses KSR, or lies beside the script or its directory, is imported anew; tests stay."""
+def _drop_scripts(file: Path) -> dict[str, ModuleType]:
+    """What uses KSR, or lies beside the script or its directory, is imported anew; tests stay.
+
+    Returns:
+        What is imported no more.
+    """
     places = {str(file.parent), str(file.parent.parent)}
-    tops = {
-        name.partition(".")[0]
-        for name, module in sys.modules.items()
-        if _uses_ksr(module) or _place(module) in places
-    }
+    modules = list(sys.modules.items())
+    tops = {name.partition(".")[0] for name, module in modules if _uses_ksr(module)}
+    tops |= {name for name, module in modules if "." not in name and _place(module) in places}
     tops -= {"ksr_stub", "KSR"}
-    tops -= {name.partition(".")[0] for name in sys.modules if _is_test(name)}
-    for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
-        del sys.modules[name]
+    inside = [(name, top) for name, _ in modules if (top := name.partition(".")[0]) in tops]
+    tests = {top for name, top in inside if _is_test(name)}
+    names = {name for name, top in inside if top not in tests} | {file.stem}
+    return {name: sys.modules.pop(name) for name in names if name in sys.modules}
 
 
 def _place(module: ModuleType) -> str:
@@ -132,10 +137,7 @@ def _find_own(loaded: Script, changed: dict[str, ModuleType]) -> None:
 
 
 def _uses_ksr(module: ModuleType) -> bool:
-    try:
-        return vars(module).get("KSR") is KSR
-    except TypeError:
-        return False
+    return getattr(module, "__dict__", {}).get("KSR") is KSR
 
 
 def _restore(before: dict[str, ModuleType]) -> None:

@@ -9,20 +9,37 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
 from types import CodeType, ModuleType
 
 # the packages of scripts
 PACKAGES: set[str] = set()
 _Stamp = tuple[int, int]  # when a file was written, and its size
 _files: dict[tuple[str, str], str] = {}
+_kept: dict[tuple[Path | str, ...], dict[str, ModuleType]] = {}
+_ready: dict[str, ModuleType] = {}
 _codes: dict[str, tuple[_Stamp, CodeType]] = {}
 
 
-def on() -> None:
-    """From here on, modules of `PACKAGES` are found here."""
+def on(script: Path, library: Sequence[str]) -> None:
+    """From here on, modules of `PACKAGES` are found here.
+
+    Args:
+        script: whose they are.
+        library: the packages and modules of which it gets what it has got before.
+    """
+    global _ready
+    _ready = _kept.setdefault((script, *library), {})
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
+
+
+def keep(library: Sequence[str]) -> None:
+    """What was imported of the library is what this script gets the next time."""
+    inside = tuple(f"{package}." for package in library)
+    _ready.update({n: m for n, m in sys.modules.items() if f"{n}.".startswith(inside)})
 
 
 def off() -> None:
@@ -40,6 +57,8 @@ class _Finder:
         """Where a module is; None: one of the next finders is asked."""
         if not path or name.partition(".")[0] not in PACKAGES:
             return None
+        if name in _ready:
+            return ModuleSpec(name, _Ready())
         file = _files.get((name, path[0]))
         if file is None or not os.path.exists(file):  # noqa: PTH110 - quicker
             return _as_python_finds_it(name, path, target)
@@ -49,6 +68,16 @@ class _Finder:
 
 
 _FINDER = _Finder()
+
+
+class _Ready(Loader):
+    """Hands out a module that was imported before."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _ready[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
 
 
 class _Loader(SourceFileLoader):

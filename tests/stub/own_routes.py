@@ -18,7 +18,7 @@ def start(ksr: Ksr, **settings: str) -> Ksr:
     """Kamailio with our routes and two subscribers."""
     env = {"SIP_DOMAIN": DOMAIN, "DBURL": "sqlite:////nowhere/x.sqlite", "RUN_DIR": "/nowhere"}
     ksr.config(HOME / "kamailio/kamailio.cfg", env={**env, **settings})
-    ksr.load(HOME / "kamailio/kemi.py")
+    ksr.load(HOME / "kamailio/kemi.py", library=["kemi_routes.subscribers"])
     ksr.subscribers.add(f"1111@{DOMAIN}", "first secret")
     ksr.subscribers.add(f"2222@{DOMAIN}", "second secret")
     return ksr

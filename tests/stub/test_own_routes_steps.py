@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+from pathlib import Path
+
 import pytest
 from ksr_stub.builders import message, options, register
 from ksr_stub.harness import Ksr
 
-from .test_own_routes import bob, start
+from .own_routes import HOME, bob, start
 
 STRANGER = "sip:stranger@other.test"
 # A function that each step calls, and a request that gets there.
@@ -50,3 +54,19 @@ def test_an_exception_in_any_step_has_one_answer_and_one_line(
     server.world.answers.clear()
     server.world.answers.update(real)
     assert server.receive(options("sip:example.test")).reply.status == 200
+
+
+@pytest.mark.parametrize(
+    "file", sorted((HOME / "kemi_routes/subscribers").glob("*.py")), ids=lambda file: file.stem
+)
+def test_what_all_tests_share_holds_no_state(file: Path) -> None:
+    """Each gets the same kemi_routes.subscribers (own_routes.start): nothing there can change."""
+    module = importlib.import_module(
+        f"kemi_routes.subscribers.{file.stem}".removesuffix(".__init__")
+    )
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    for place in (module, *(one for one in classes if one.__module__ == module.__name__)):
+        for name, value in vars(place).items():
+            changeable = isinstance(value, dict | list | set) or hasattr(value, "cache_clear")
+            assert name.startswith("__") or not changeable, f"{place.__name__}.{name}"
+    assert not re.search(r"^ +global ", file.read_text(), re.MULTILINE)

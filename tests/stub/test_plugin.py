@@ -222,14 +222,17 @@ def test_a_wrong_import_leaves_nothing_behind(ksr: Ksr, script: Path) -> None:
     assert "routes" not in sys.modules
 
 
-def test_packages_of_the_script_are_fresh_too(ksr: Ksr, tmp_path: Path) -> None:
-    """A package that the script imports is imported anew with it, and its steps are seen."""
+@pytest.fixture
+def with_package(tmp_path: Path) -> Path:
+    """A script whose reply is in a package."""
     package = tmp_path / "my_routes"
     package.mkdir()
     (package / "__init__.py").write_text("")
+    (package / "numbers.py").write_text("FINE = 200\n")
     (package / "replies.py").write_text(
-        "import KSR\n\nCOUNT = []\n\n"
-        'def fine():\n    COUNT.append(1)\n    KSR.sl.sl_send_reply(200, "Fine")\n'
+        "import KSR\nfrom my_routes import numbers\n\nCOUNT = []\n\n"
+        "def fine():\n    COUNT.append(1)\n"
+        '    KSR.sl.sl_send_reply(numbers.FINE, "Fine")\n'
     )
     main = tmp_path / "main_routes.py"
     main.write_text(
@@ -237,12 +240,44 @@ def test_packages_of_the_script_are_fresh_too(ksr: Ksr, tmp_path: Path) -> None:
             'KSR.sl.sl_send_reply(200, "Fine")', "replies.fine()"
         )
     )
-    first = ksr.load(main)
-    result = ksr.receive(options())
-    assert result.steps == ["ksr_request_route", "answer", "replies.fine"]
-    second = ksr.load(main)
-    assert second.replies.COUNT == []
+    return main
+
+
+def test_packages_of_the_script_are_fresh_too(ksr: Ksr, with_package: Path) -> None:
+    """A package that the script imports is imported anew with it, and its steps are seen."""
+    first = ksr.load(with_package)
+    for _ in range(3):
+        result = ksr.receive(options())
+        assert result.steps == ["ksr_request_route", "answer", "replies.fine"]
+        again = ksr.load(with_package)
+        assert again.replies.COUNT == []
+        assert again.replies is not first.replies
+        assert again.replies.numbers is not first.replies.numbers
+
+
+def test_a_module_that_was_edited_is_the_new_one(ksr: Ksr, with_package: Path) -> None:
+    """What is remembered of a module is forgotten when its file changes or goes."""
+    numbers = with_package.parent / "my_routes/numbers.py"
+    for number in ("200", "0xCA", "200 + 403"):
+        numbers.write_text(f"FINE = {number}\n")
+        ksr.load(with_package)
+        assert ksr.receive(options()).reply.status == eval(number)  # noqa: S307
+    numbers.unlink()
+    with pytest.raises(ImportError, match="numbers"):
+        ksr.load(with_package)
+    package = numbers.with_suffix("")
+    package.mkdir()
+    (package / "__init__.py").write_text("FINE = 404\n")
+    ksr.load(with_package)
+    assert ksr.receive(options()).reply.status == 404
+
+
+def test_a_library_of_the_script_is_imported_once(ksr: Ksr, with_package: Path) -> None:
+    """What has no state need not be imported for each test."""
+    first, second = (ksr.load(with_package, library=["my_routes.numbers"]) for _ in range(2))
+    assert second.replies.numbers is first.replies.numbers
     assert second.replies is not first.replies
+    assert ksr.load(with_package).replies.numbers is not first.replies.numbers
 
 
 def test_outside_of_a_test_ksr_says_what_to_do() -> None:
