@@ -23,6 +23,7 @@ from kemi_routes import (
     location,
     loops,
     nat,
+    orphan,
     patience,
     registrar,
     relay,
@@ -89,6 +90,7 @@ def start(get_def: Callable[[str], str], former: ModuleType | None = None) -> No
 def child_init(rank: int) -> int:
     """Each Kamailio process, at start and after a reload."""
     patience.join(rank)
+    orphan.join()
     return 0
 
 
@@ -135,7 +137,9 @@ def ksr_xhttp_event(_msg: object, _event: str) -> int:
 
 
 def ksr_rtimer_probe(_msg: object, _event: str) -> int:
-    """Five times a second, in a process of its own (rtimer): is the database back?"""
+    """Five times a second, in a process of its own (rtimer): is the database back? And if the main
+    process is gone, it writes the bindings before it ends."""
+    _timed(orphan.watch)
     return _timed(ha1.probe)
 
 

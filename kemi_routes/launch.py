@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
+import select
 import shutil
 import signal
 import socket
@@ -30,6 +32,7 @@ PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 600.0  # a million bindings take a while to read
 RESTART_PAUSE = 1.0
 ORPHAN_PATIENCE = 5.0
+ASK_TIMEOUT = 2.0
 VERBOSE = 2  # LOG_LEVEL from which the whole log is wanted
 TERMINATE_AGAIN = 1.0
 # what the main process calls itself when it has started all others
@@ -40,6 +43,8 @@ WHOLE_LINES = ("stdbuf", "--error=L")
 LOGS: dict[str, list[str]] = {"text": [], "json": ["--log-engine=json:Mc"]}
 NOT_STARTED = 1
 NOT_STARTED_WHY = "kemi-routes: Kamailio did not start, its log above says why"
+# what Kamailio calls the process that writes the bindings when the main process was killed
+WRITER = re.compile(rb"PID: (\d+)\s+DSC: RTIMER EXEC [^\n]*timer=probe")
 WRONG_SETTINGS = 2
 TLS_CONFIG = "tls.cfg"
 DEMO_USERS = ("1111", "2222")
@@ -263,7 +268,7 @@ def end_orphans(group: int) -> None:
     """End the workers that outlive a killed main process, and wait until they are gone.
 
     They would keep the sockets, so that the next Kamailio could not bind them, and answer on the
-    control socket as if all were well. Their bindings are in the database by then, or lost.
+    control socket as if all were well. Their bindings are in the database by then (`let_write`).
 
     Args:
         group: the process group of Kamailio, which is the process id of its main process.
@@ -274,7 +279,26 @@ def end_orphans(group: int) -> None:
             os.killpg(group, signal.SIGKILL)
         except ProcessLookupError:
             return
+        with suppress(ChildProcessError):
+            # they are ours as far as we are process 1 of a container
+            while os.waitpid(-group, os.WNOHANG)[0]:
+                pass
         time.sleep(0.05)
+
+
+def let_write(processes: bytes) -> None:
+    """Let what a killed main process has left behind write the bindings, and wait for it.
+
+    Args:
+        processes: what `kamcmd core.psx` shows.
+    """
+    found = WRITER.search(processes)
+    with suppress(ProcessLookupError):
+        writer = os.pidfd_open(int(found[1])) if found else -1
+        if writer >= 0:
+            signal.pidfd_send_signal(writer, signal.SIGTERM)
+            select.select([writer], [], [], ORPHAN_PATIENCE)
+            os.close(writer)
 
 
 class Supervisor:
@@ -309,14 +333,19 @@ class Supervisor:
         signal.signal(signal.SIGALRM, self._end_all)
         if not self._accepts_its_configuration():
             return 0 if self._ending else NOT_STARTED
+        was_ready = False
         while not self._ending:
-            if not self._start():
-                return 0 if self._ending else NOT_STARTED
-            print(ready_message, flush=True)
-            ready_message = "Kamailio is ready again."
-            self._wait()
+            if self._start():
+                print("Kamailio is ready again." if was_ready else ready_message, flush=True)
+                was_ready = True
+                self._wait()
+                what = "ended by itself"
+            else:
+                what = "did not start"
+            if not (self._ending or was_ready):
+                return NOT_STARTED
             if not self._ending:
-                print("kemi-routes: Kamailio ended by itself, starting it again", file=sys.stderr)
+                print(f"kemi-routes: Kamailio {what}, starting it again", file=sys.stderr)
                 time.sleep(RESTART_PAUSE)
         return 0
 
@@ -359,18 +388,20 @@ class Supervisor:
         return False
 
     def _answers(self) -> bool:
-        control = f"unixs:{self._run_dir}/kamailio_ctl"
-        asked = subprocess.run(
-            ["kamcmd", "-s", control, "core.psx"],
-            env=self._environ,
-            capture_output=True,
-            check=False,
-        )
-        return asked.returncode == 0 and ALL_STARTED in asked.stdout
+        return ALL_STARTED in self._processes()
+
+    def _processes(self) -> bytes:
+        command = ["kamcmd", "-s", f"unixs:{self._run_dir}/kamailio_ctl", "core.psx"]
+        with suppress(subprocess.TimeoutExpired):
+            return subprocess.run(
+                command, env=self._environ, capture_output=True, check=False, timeout=ASK_TIMEOUT
+            ).stdout
+        return b""
 
     def _wait(self) -> None:
         if self._process is not None:
-            self._process.wait()
+            if self._process.wait() < 0:
+                let_write(self._processes())
             signal.setitimer(signal.ITIMER_REAL, 0)
             end_orphans(self._process.pid)
         if self._log is not None:

@@ -68,6 +68,11 @@ def probe(answers: Callable[[], bool]) -> None:
         KSR.htable.sht_rm(TABLE, AWAY)
 
 
+def is_away() -> bool:
+    """Whether the database is away."""
+    return bool(KSR.htable.sht_get(TABLE, AWAY))
+
+
 def hold(user: str, work: Callable[[], int]) -> int | None:
     """Work on the bindings of a user, unless another worker is stuck with them.
 

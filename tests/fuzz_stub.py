@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["ksr_stub"]):
     from ksr_stub.world import World, use
 
     from .mutation import seeds
-    from .stub.test_own_routes import start
+    from .stub.own_routes import start
 
 # A new World after so many messages, or its transactions pile up.
 LIFETIME = 500

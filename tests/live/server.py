@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .message import Address, host_port
 from .network import CommandFailed, Namespace
+from .patience import eventually
 from .phone import Phone
 from .process import Process
 
@@ -124,6 +125,10 @@ class Server:
         """The Contact URIs bound to a user now ([] if none), each as `ul.lookup` shows it."""
         found = self.kamcmd("ul.lookup", "location", f"{user}@{self.domain}")
         return re.findall(r"^\s*Address: (\S+)", found, re.MULTILINE)
+
+    def wait_for_timers(self) -> None:
+        """Wait until the processes of the routes' own timers have had their first turn."""
+        eventually(lambda: "trust" in self.kamcmd("htable.dump", "revocation"), "first turn")
 
     def shared_memory(self) -> int:
         """Bytes of shared memory in use."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,3 +194,22 @@ def test_the_printed_steps_lead_to_a_server_of_the_user_kamailio(
     assert phone.register().status == 200
     server.restart()
     assert len(server.bindings("1111")) == 1
+
+
+def test_bindings_are_written_when_systemd_ends_what_a_killed_main_process_left(
+    loopback: Namespace, etc: Path
+) -> None:
+    """It sends SIGTERM to all that is left of the service (systemd.kill(5), control-group)."""
+    make("install", f"PREFIX={etc}")
+    server = InstalledServer(loopback, etc, {"PING_INTERVAL": "600", "PING_TIMEOUT": "0"})
+    server.wait_for_timers()
+    phone = server.phone(loopback, "1111", local=ANY_PORT)
+    assert phone.register().status == 200
+    left = [os.pidfd_open(pid) for pid in server.workers()]
+    server.kill_worker("main process")
+    server.process.wait()
+    for process in left[1:]:
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+    assert all(select.select([process], [], [], 10)[0] for process in left), "all end"
+    server.start()
+    assert server.bindings("1111") == [f"sip:1111@127.0.0.1:{phone.local[1]}"]

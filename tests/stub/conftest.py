@@ -1,5 +1,8 @@
 """The stub's own plugin, also where it is not installed."""
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 from ksr_stub import plugin
 
@@ -11,3 +14,11 @@ PLUGIN = ("-p", "no:ksr", "-p", "ksr_stub.plugin", "-p", "no:hypothesispytest")
 def pytest_configure(config: pytest.Config) -> None:
     if not config.pluginmanager.is_registered(plugin):
         config.pluginmanager.register(plugin, "ksr")
+
+
+@pytest.fixture(autouse=True)
+def _own_sigterm() -> Iterator[None]:
+    """The routes take SIGTERM for themselves, which here would be that of the tests."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)

@@ -7,12 +7,10 @@ import re
 import pytest
 from ksr_stub.harness import Ksr
 
-from ..mutation import Mutator, seeds
+from ..mutation import NO_TEXT, Mutator, seeds
 from .own_routes import DOMAIN, alice, start
 
 MESSAGES = 1000
-# What a step may fail of, and is answered with 400: bytes that are no text.
-NO_TEXT = re.compile("UnicodeDecodeError|embedded null character")
 FAILED = re.compile(r"kemi-routes: \S+ failed")
 
 
