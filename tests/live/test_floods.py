@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
@@ -13,10 +12,8 @@ from .digest import credentials
 from .homes import Homes
 from .link import RawSocket
 from .message import Message
-from .network import SERVER, Namespace
-from .patience import eventually
+from .network import Namespace
 from .phone import Phone
-from .process import Process
 from .server import Server
 
 FLOODER = "203.0.113.70"
@@ -146,73 +143,6 @@ def test_three_hundred_phones_behind_one_address_register_at_once(homes: Homes) 
     assert "PIKE" not in "\n".join(homes.server.process.lines[before:])
     for link in links:
         link.close()
-
-
-# Connections
-
-HOARDER = r"""
-import resource, socket, sys, time
-most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-kept = []
-for i in range(int(sys.argv[3])):
-    kept.append(socket.create_connection((sys.argv[1], int(sys.argv[2]))))
-    kept[-1].send(b"REGISTER sip:example.test SIP/2.0\r\nVia: " if i % 2 else b"")
-print("connected", flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.fixture
-def hoarded(homes: Homes) -> Iterator[Process]:
-    """2,500 connections from one host: half say nothing, half begin a request."""
-    host = homes.public_host(FLOODER)
-    hoarder = Process(host, "/usr/bin/python3", "-c", HOARDER, SERVER, "5060", "2500")
-    hoarder.wait_for("connected", 60)
-    yield hoarder
-    hoarder.stop()
-    eventually(lambda: connections(homes.server) < 100, "end of the connections")
-
-
-def connections(server: Server) -> int:
-    """How many TCP connections it has now."""
-    found = re.search(r"opened_connections: (\d+)", server.kamcmd("core.tcp_info"))
-    return int(found[1]) if found else -1
-
-
-def test_half_open_connections_of_one_host_are_no_trouble_for_the_phones_of_others(
-    homes: Homes, hoarded: Process
-) -> None:
-    host = homes.public_host("203.0.113.91")
-    for _ in range(100):
-        phone = homes.server.phone(host, "4400", "tcp", (host.address, 0))
-        assert phone.register().status == 200
-        assert phone.unregister().status == 200
-        phone.close()
-
-
-@pytest.mark.kamailio("6.0", "6.1")
-def test_an_address_has_some_two_thousand_connections(homes: Homes, hoarded: Process) -> None:
-    """Kamailio 5.6 has no limit for an address."""
-    homes.server.wait_for_log(f"limit of connections per source IP .*{FLOODER}")
-    assert 2000 <= connections(homes.server) <= 2100
-
-
-def test_a_connection_that_brings_nothing_is_closed_and_a_registered_one_is_not(
-    homes: Homes,
-) -> None:
-    """With two seconds for the former: the setting is 30."""
-    server = homes.server
-    host = homes.public_host("203.0.113.92")
-    server.kamcmd("cfg.set_now_int", "tcp", "connection_lifetime", "2")
-    idle = RawSocket(host, (host.address, 0), transport="tcp")
-    phone = server.phone(host, "4401", "tcp", (host.address, 0))
-    assert phone.register().status == 200
-    with pytest.raises(ConnectionError):
-        idle.receive(PATIENCE)
-    assert phone.request("OPTIONS", f"sip:{SERVER}").wait_for(200)
-    phone.close()
-    server.kamcmd("cfg.set_now_int", "tcp", "connection_lifetime", "30")
 
 
 def converse(requests: Mapping[RawSocket, bytes]) -> dict[RawSocket, Message]:
