@@ -127,13 +127,15 @@ def _find_own(loaded: Script, changed: dict[str, ModuleType]) -> None:
     tops.add(loaded.module.__name__)
     tops -= {"ksr_stub", "KSR"}
     reimport.PACKAGES.update(tops)
+    own = []
     for name, module in changed.items():
         top, _, rest = name.partition(".")
         if top in tops:
+            own.append(module)
             loaded.modules[name] = module
             if where := getattr(module, "__file__", None):
                 loaded._names[where] = rest
-    watch.look_at(loaded._names)
+    watch.look_at(loaded._names, own)
 
 
 def _uses_ksr(module: ModuleType) -> bool:

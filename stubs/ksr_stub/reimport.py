@@ -14,6 +14,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from ksr_stub import watch
+
 # the packages of scripts
 PACKAGES: set[str] = set()
 _Stamp = tuple[int, int]  # when a file was written, and its size
@@ -82,6 +84,10 @@ class _Ready(Loader):
 
 class _Loader(SourceFileLoader):
     """Compiles a file only where it is not the one that was compiled before."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        watch.imported(module)
 
     def get_code(self, fullname: str) -> CodeType | None:
         status = os.stat(self.path)  # noqa: PTH116 - quicker

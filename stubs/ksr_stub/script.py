@@ -6,7 +6,6 @@ import traceback
 from types import ModuleType
 from typing import NoReturn
 
-from ksr_stub import watch
 from ksr_stub.errors import MissingCallback, NotModelled, StubError, WrongReturn
 from ksr_stub.message import SipMessage
 from ksr_stub.text import from_python, to_python
@@ -133,7 +132,6 @@ def run(world: World, name: str, *extra: object, with_message: bool = True) -> i
         return None
     arguments = (PythonMessage(world), *extra) if with_message else extra
     try:
-        watch.resume()
         result = handler(*arguments)
     except SystemExit:
         return 0
@@ -147,8 +145,6 @@ def run(world: World, name: str, *extra: object, with_message: bool = True) -> i
             )
             raise
         return None
-    finally:
-        watch.pause()
     if isinstance(result, int):
         return result
     _no_int(world, name, result)

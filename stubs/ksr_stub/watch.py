@@ -1,15 +1,17 @@
-"""Seeing which functions of a script run, without slowing down what the stub does meanwhile.
+"""Seeing which functions of a script run, at no cost for what the stub does meanwhile.
 
-Since Python 3.12 sys.monitoring looks at the script's code alone. Before, a profile function is on
-while the script's own code runs, and off inside a KSR call.
+Since Python 3.12 sys.monitoring looks at the script's code alone; before, the script's functions
+say themselves that they begin.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import CodeType, FrameType
+from types import CodeType, ModuleType
+
+from ksr_stub import announced
 
 _TOOL = 4  # of sys.monitoring: 0 to 2 and 5 are for debuggers, coverage, profilers and optimisers
 
@@ -22,11 +24,12 @@ _files: Mapping[str, str] = {}
 _steps: list[str] | None = None
 
 
-def look_at(files: Mapping[str, str]) -> None:
+def look_at(files: Mapping[str, str], modules: Iterable[ModuleType]) -> None:
     """Choose whose functions count.
 
     Args:
         files: the script's files, and the name of the module in each.
+        modules: those that are imported already.
     """
     global _files
     _files = files
@@ -36,6 +39,15 @@ def look_at(files: Mapping[str, str]) -> None:
             sys.monitoring.set_events(_TOOL, sys.monitoring.events.PY_START)
         sys.monitoring.register_callback(_TOOL, sys.monitoring.events.PY_START, _started)
         sys.monitoring.restart_events()
+    for module in modules:
+        imported(module)
+
+
+def imported(module: ModuleType) -> None:
+    """A module was imported: its functions count if they are in one of the script's files."""
+    name = _files.get(getattr(module, "__file__", None) or "")
+    if name is not None and sys.version_info < (3, 12):
+        announced.announce(module, f"{name}." if name else "", _begins)
 
 
 @contextmanager
@@ -49,21 +61,9 @@ def watching(steps: list[str]) -> Iterator[None]:
         _steps = former
 
 
-def resume() -> None:
-    """The script's own code runs from here on."""
-    if _steps is not None and sys.version_info < (3, 12):
-        sys.setprofile(_profile)
-
-
-def pause() -> None:
-    """The stub works from here on."""
-    if _steps is not None and sys.version_info < (3, 12):
-        sys.setprofile(None)
-
-
-def _profile(frame: FrameType, event: str, _argument: object) -> None:
-    if event == "call":
-        _started(frame.f_code, 0)
+def _begins(name: str) -> None:
+    if _steps is not None:
+        _steps.append(name)
 
 
 def _started(code: CodeType, _offset: int) -> object:
@@ -71,6 +71,6 @@ def _started(code: CodeType, _offset: int) -> object:
     module = _files.get(code.co_filename)
     if module is None:
         return _NEVER_AGAIN
-    if _steps is not None and "<" not in code.co_qualname:
-        _steps.append(f"{module}.{code.co_qualname}" if module else code.co_qualname)
+    if "<" not in code.co_qualname:
+        _begins(f"{module}.{code.co_qualname}" if module else code.co_qualname)
     return None

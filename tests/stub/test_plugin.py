@@ -222,6 +222,49 @@ def test_a_wrong_import_leaves_nothing_behind(ksr: Ksr, script: Path) -> None:
     assert "routes" not in sys.modules
 
 
+def test_steps_are_functions_methods_and_what_decorators_hide(ksr: Ksr, script: Path) -> None:
+    """In the order in which they begin; what is defined inside of a function is a part of it."""
+    added = """
+import functools
+
+def logged(function):
+    def inner(*arguments):
+        return function(*arguments)
+    return inner
+
+@logged
+def first():
+    "Says nothing."
+
+@functools.lru_cache(maxsize=None)
+def second():
+    return [third(number) for number in range(2)]
+
+def third(number): return (lambda: number)()
+
+class Server:
+    class Part:
+        def begin(self): pass
+    @property
+    def name(self):
+        return self.Part().begin()
+    @staticmethod
+    def plain():
+        yield 1
+
+def answer():
+    first(), second(), Server().name, list(Server.plain()), second()
+"""
+    script.write_text(SCRIPT.replace("\ndef answer():\n", f"{added}\n"))
+    ksr.load(script)
+    result = ksr.receive(options())
+    assert result.steps == [
+        "ksr_request_route", "answer", "first", "second", "third", "third", "Server.name",
+        "Server.Part.begin", "Server.plain",
+    ]  # fmt: skip
+    assert result.reply.status == 200
+
+
 @pytest.fixture
 def with_package(tmp_path: Path) -> Path:
     """A script whose reply is in a package."""
