@@ -11,7 +11,7 @@ from enum import Enum
 
 import KSR
 
-from kemi_routes import bans, digest, ha1, our_realm, settings
+from kemi_routes import ambiguity, bans, digest, ha1, our_realm, settings
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
@@ -20,6 +20,7 @@ STALE = 16
 # The htable of accepted REGISTERs; its entries live as long as a phone may repeat one (timer F).
 ACCEPTED = "accepted"
 MAX_LOGGED = 64
+_INT = (1 << 31) - 1  # what an htable keeps of a number
 
 
 class Verdict(Enum):
@@ -98,9 +99,9 @@ def _check_credentials(header: str) -> Outcome:
         return DONE
     code = _check_password(source, realm, given)
     if code > 0:
-        _remember_register()
+        _remember_register(source)
         return CONTINUE
-    if code in (Code.STALE_NONCE, Code.NONCE_REUSED) and _is_repeated_register():
+    if code in (Code.STALE_NONCE, Code.NONCE_REUSED) and _is_repeated_register(source):
         return CONTINUE
     return _answer(code, realm, user)
 
@@ -150,22 +151,26 @@ def _log(decision: Verdict, code: int, user: str) -> None:
     )
 
 
-def _remember_register() -> None:
+def _remember_register(source: str) -> None:
     # tm absorbs the retransmissions of what is relayed, but `save` answers without a transaction
-    if KSR.is_REGISTER() and KSR.pv.get("$proto") == "udp":
-        KSR.htable.sht_sets(ACCEPTED, _repeater(), KSR.pv.gete("$(mb{s.md5})"))
+    if KSR.is_REGISTER():
+        KSR.htable.sht_seti(ACCEPTED, _repeater(source), _fingerprint())
 
 
-def _is_repeated_register() -> bool:
+def _is_repeated_register(source: str) -> bool:
     """Whether the phone has not heard our answer: the same bytes from the same address and port."""
     if not KSR.is_REGISTER():
         return False
-    accepted = KSR.htable.sht_get(ACCEPTED, _repeater())
-    return accepted is not None and accepted == KSR.pv.get("$(mb{s.md5})")
+    return bool(KSR.htable.sht_get(ACCEPTED, _repeater(source)) == _fingerprint())
 
 
-def _repeater() -> str:
-    return f"{KSR.pv.get('$su')} {KSR.pv.gete('$ci')}"
+def _repeater(source: str) -> str:
+    return f"{source} {KSR.pv.get('$sp')} {KSR.pv.gete('$ci')}"
+
+
+def _fingerprint() -> int:
+    # nobody outside knows the seed of hash(), which is the same in all workers
+    return hash(ambiguity.text("$mb")) & _INT
 
 
 def _refuse(reason: str) -> Outcome:

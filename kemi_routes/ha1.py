@@ -146,6 +146,16 @@ def _kept_as(realm: str, username: str) -> tuple[str, str]:
 
     What is compared later is the HA1 of the user in From: nobody but he can answer with it.
     """
+    key = f"{username}@{realm}"
+    claimed = KSR.pv.gete("$fu")
+    if claimed == f"sip:{key}" and (not KSR.is_REGISTER() or claimed == KSR.pv.get("$tu")):
+        return "ha1", key
+    return _kept_otherwise(realm, username)
+
+
+def _kept_otherwise(realm: str, username: str) -> tuple[str, str]:
+    """The same where the URI in From has more than user and domain, or the domain is in capitals,
+    or the phone gives its whole address as digest user."""
     user = KSR.pv.gete("$fU")
     if KSR.is_REGISTER() and (KSR.pv.get("$tU"), KSR.pv.get("$td")) != (user, KSR.pv.get("$fd")):
         return "", ""
