@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import KSR
 
-from kemi_routes import auth, connection, contact_policy, patience, settings
+from kemi_routes import auth, connection, contact_policy, contacts, patience, settings
+from kemi_routes.contacts import Contact
 from kemi_routes.outcome import DONE, Outcome
 
 PROFILE = "phone"
 LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
-_VALUE = re.compile(r"(?:<[^>]*>|[^,<])+")
-_BRACKETED = re.compile(r"<([^>]*)>(.*)", re.DOTALL)
-_ALIAS = re.compile(r";alias=[^;?]*")
-_EXPIRES = re.compile(r";\s*expires\s*=\s*(\d+)", re.IGNORECASE)
-_RECEIVED = re.compile(r";\s*received\b", re.IGNORECASE)
-
-
-class Contact(NamedTuple):
-    """A Contact of a REGISTER: its URI, whether it is to be removed, and whether it has the
-    parameter `received`, which usrloc takes for the address to send to."""
-
-    uri: str
-    removes: bool
-    has_received: bool = False
 
 
 class Binding(NamedTuple):
@@ -49,82 +34,20 @@ def register() -> Outcome:
     if expires.isdigit() and int(expires) > LONGEST:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
         return DONE
-    headers = _contact_headers()
-    to_bind = [contact for contact in all_contacts(headers, expires) if not contact.removes]
-    received = any(contact.has_received for contact in to_bind)
-    if contact_policy.refuse([contact.uri for contact in to_bind], received) is DONE:
+    asked = contacts.read(_contact_headers(), expires)
+    if contact_policy.refuse([contact for contact in asked if not contact.removes]) is DONE:
         return DONE
-    if patience.hold(KSR.pv.gete("$tU"), lambda: _store(headers, expires)) is None:
+    if patience.hold(KSR.pv.gete("$tU"), lambda: _store(asked)) is None:
         return auth.unavailable()
     return DONE
 
 
-def asked_contacts(headers: list[str], expires: str) -> list[Contact]:
-    """The Contacts of a REGISTER that are matched by Call-ID.
-
-    A phone with `+sip.instance` is matched by that (RFC 5626), in registrar itself.
-
-    Args:
-        headers: the bodies of the Contact headers.
-        expires: the Expires header's body, '' where there is none.
-    Returns:
-        [] for a query, for `*`, and where one of them has a `+sip.instance`.
-    """
-    if any("+sip.instance" in _QUOTED.sub("", header) for header in headers):
-        return []
-    return all_contacts(headers, expires)
-
-
-def all_contacts(headers: list[str], expires: str) -> list[Contact]:
-    """All Contacts of a REGISTER.
-
-    Args:
-        headers: the bodies of the Contact headers.
-        expires: the Expires header's body, '' where there is none.
-    Returns:
-        [] for a query and for `*`.
-    """
-    bare = [_QUOTED.sub("", header) for header in headers]
-    if any(header.strip() == "*" for header in bare):
-        return []
-    return [
-        _contact(value.strip(), expires.strip())
-        for header in bare
-        for value in _VALUE.findall(header)
-        if value.strip()
-    ]
-
-
-def is_outdated(known: str, contacts: list[Contact], alias: str) -> bool:
-    """Whether a stored Contact of the same Call-ID is no longer a place of the phone.
-
-    usrloc matches a binding by its URI, alias included, so a new port of the NAT would make a
-    second binding and calls would also ring whoever holds the old port now. The Call-ID says that
-    it is the same phone: a UA keeps it for all its registrations (RFC 3261 10.2). A REGISTER
-    with several Contacts says itself which ones it means, but of their aliases it knows nothing.
-
-    Args:
-        known: the stored URI.
-        contacts: those of the REGISTER.
-        alias: the parameter that tells where the REGISTER came from, '' without NAT.
-    """
-    place = _ALIAS.sub("", known)
-    asked = [contact for contact in contacts if _ALIAS.sub("", contact.uri) == place]
-    if len(contacts) == 1:
-        uri = contacts[0].uri
-        new = _ALIAS.sub("", uri) + alias if alias and "?" not in uri else uri
-        return known != new and (bool(asked) or not contacts[0].removes)
-    # only one of several Contacts gets the alias
-    return bool(asked) and (asked[0].removes or known not in (asked[0].uri, place + alias))
-
-
-def _store(headers: list[str], expires: str) -> int:
+def _store(asked: list[Contact]) -> int:
     known = _of_this_call()
-    contacts = asked_contacts(headers, expires) if known else []
-    if contacts:
+    if known and asked and not any(contact.has_instance for contact in asked):
         if any(int(KSR.pv.gete("$cs")) < binding.cseq for binding in known):
             return int(KSR.sl.sl_send_reply(400, "CSeq Out Of Order"))
-        _remove_outdated(known, contacts)
+        _remove_outdated(known, asked)
     code = int(KSR.registrar.save(settings.active.location_table, 0))
     if code > 0:
         connection.keep()
@@ -143,17 +66,6 @@ def _contact_headers() -> list[str]:
     return [KSR.pv.gete(f"$(hdr(Contact)[{i}])") for i in range(KSR.pv.getvn("$hdrc(Contact)", 0))]
 
 
-def _contact(value: str, expires: str) -> Contact:
-    bracketed = _BRACKETED.search(value)
-    uri, _, parameters = value.partition(";")
-    if bracketed:
-        uri, parameters = bracketed[1], bracketed[2]
-    own = _EXPIRES.search(f";{parameters}")
-    lasts = own[1] if own else expires
-    removes = lasts.isdigit() and int(lasts) == 0
-    return Contact(uri.strip(), removes, bool(_RECEIVED.search(f";{parameters}")))
-
-
 def _of_this_call() -> list[Binding]:
     table, aor = settings.active.location_table, KSR.pv.gete("$tu")
     if KSR.registrar.reg_fetch_contacts(table, aor, PROFILE) < 0:
@@ -170,10 +82,10 @@ def _of_this_call() -> list[Binding]:
     ]
 
 
-def _remove_outdated(known: list[Binding], contacts: list[Contact]) -> None:
+def _remove_outdated(known: list[Binding], asked: list[Contact]) -> None:
     alias = _alias()
     for binding in known:
-        if is_outdated(binding.uri, contacts, alias):
+        if contacts.is_outdated(binding.uri, asked, alias):
             KSR.notice(
                 f"kemi-routes: {binding.uri} is outdated, its phone is at {KSR.pv.get('$su')}\n"
             )
