@@ -53,17 +53,23 @@ def verdict(code: int, nonce_is_good: bool) -> Verdict:
     return Verdict.CHALLENGE
 
 
-def authenticate() -> Outcome:
+def registrant() -> Outcome:
+    """Let a REGISTER pass that comes from one of our users.
+
+    Replies: 401, 403 for a domain that is not ours and for credentials of somebody else, 400 for
+    credentials that don't belong to the request, 503 with Retry-After while the database does not
+    answer.
+    """
+    if KSR.is_myself_ruri() and KSR.is_myself_turi() and KSR.is_myself_furi():
+        return _check_credentials("Authorization")
+    return _refuse("Not A Domain Of This Server")
+
+
+def caller() -> Outcome:
     """Let pass who proves to be one of our users, or calls one of them from elsewhere.
 
-    Replies: 401 or 407, 403 for a stranger's request to a stranger and for credentials of
-    somebody else, 400 for credentials that don't belong to the request, 503 with Retry-After while
-    the database does not answer.
+    Replies: 407, 403 for a stranger's request to a stranger, else as those to a REGISTER.
     """
-    if KSR.is_REGISTER():
-        if not (KSR.is_myself_ruri() and KSR.is_myself_turi() and KSR.is_myself_furi()):
-            return _refuse("Not A Domain Of This Server")
-        return _check_credentials("Authorization")
     if KSR.is_myself_furi():
         if _check_credentials("Proxy-Authorization") is DONE:
             return DONE
@@ -88,7 +94,7 @@ def _check_credentials(header: str) -> Outcome:
     try:
         given = _given(header, realm)
         if given is None:
-            return _answer(Code.NO_CREDENTIALS, realm, "")
+            return _challenge(realm)
         digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself)
     except digest.Malformed as error:
         _log(Verdict.MALFORMED, 0, given.get("username", "") if given else KSR.pv.getw("$au"))
@@ -131,13 +137,15 @@ def _answer(code: int, realm: str, user: str) -> Outcome:
     if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
         bans.count_guess(_account(user, realm))
     decision = verdict(code, nonce_is_good=code == Code.ERROR and ha1.nonce_is_good(realm))
-    if code != Code.NO_CREDENTIALS:
-        _log(decision, code, user)
+    _log(decision, code, user)
     if decision is Verdict.FORBIDDEN:
         return _refuse("Credentials Of Another User")
     if decision is Verdict.UNAVAILABLE:
         return unavailable()
-    stale = STALE if decision is Verdict.CHALLENGE_STALE else 0
+    return _challenge(realm, STALE if decision is Verdict.CHALLENGE_STALE else 0)
+
+
+def _challenge(realm: str, stale: int = 0) -> Outcome:
     KSR.auth.auth_challenge(realm, QOP_AUTH | stale)
     return DONE
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 
 import KSR
 
-from kemi_routes import settings
+from kemi_routes import ambiguity, settings
 from kemi_routes.outcome import CONTINUE, Outcome
 
 # `Privacy` is a wish of the caller and stays; `Identity` (RFC 8224) is signed and stays.
@@ -28,19 +29,22 @@ CLAIMS = (
     "P-Asserted-Service",  # RFC 6050
     "P-Served-User",  # RFC 5502
 )
+# How lines begin that may be one of them: hardly any message has such a line.
+_CLAIM = re.compile(r"\n(?:P-|Remote-Party-ID|Diversion|History-Info)", re.IGNORECASE)
 
 
 def discard_claims() -> Outcome:
     """Remove what a request, or the reply to one, claims without being a trusted peer's."""
-    if KSR.is_REGISTER():
-        return CONTINUE
     if settings.active.trusted_peers and is_trusted(KSR.pv.gete("$si")):
         if _wants_privacy():
             # our phones are outside of the trust domain (RFC 3325 7)
             KSR.hdr.remove("P-Asserted-Identity")
         return CONTINUE
-    for name in CLAIMS:
-        KSR.hdr.remove(name)
+    message = ambiguity.text("$mb")
+    # '' is one too long to be looked at
+    if not message or _CLAIM.search(message):
+        for name in CLAIMS:
+            KSR.hdr.remove(name)
     return CONTINUE
 
 

@@ -18,17 +18,20 @@ REDIRECTION = 300
 HOST_NAMES_TOO = 1
 
 
-def detect() -> Outcome:
-    """Give the Contact of a phone behind NAT its alias.
+def find_registrant() -> Outcome:
+    """Give the Contact of a REGISTER from behind NAT its alias.
 
-    A REGISTER gets it wherever it comes from, other requests only at the first hop. A REGISTER
-    with a Path has passed an edge proxy that knows the phone better than we can (RFC 3327).
+    A REGISTER with a Path has passed an edge proxy that knows the phone better than we can
+    (RFC 3327).
     """
-    nated = KSR.nathelper.nat_uac_test(settings.active.nat_test) > 0
-    if KSR.is_REGISTER():
-        if (nated or contact_policy.needs_alias()) and KSR.hdr.is_present("Path") < 0:
-            _alias_binding()
-    elif KSR.siputils.is_first_hop() > 0 and _set_alias(nated):
+    if (_is_nated() or contact_policy.needs_alias()) and KSR.hdr.is_present("Path") < 0:
+        _alias_binding()
+    return CONTINUE
+
+
+def find_caller() -> Outcome:
+    """Give the Contact of a phone behind NAT its alias, at the first hop only."""
+    if KSR.siputils.is_first_hop() > 0 and _set_alias(_is_nated()):
         KSR.setflag(settings.active.flt_caller_nated)
     return CONTINUE
 
@@ -76,6 +79,10 @@ def remember_dialog() -> None:
     """In-dialog: the Record-Route says that a phone behind NAT takes part."""
     if KSR.rr.check_route_param("nat=yes") > 0:
         KSR.setbflag(settings.active.flb_nated)
+
+
+def _is_nated() -> bool:
+    return bool(KSR.nathelper.nat_uac_test(settings.active.nat_test) > 0)
 
 
 def _alias_binding() -> None:

@@ -60,8 +60,8 @@ def test_the_steps_of_a_request(server: Ksr) -> None:
         "engine.ksr_request_route", "bans.limit_rate", "guard.screen", "loops.stop",
         "dialog.within",
     ]  # fmt: skip
-    assert "auth.authenticate" in ran
-    assert "nat.detect" not in ran
+    assert "auth.registrant" in ran
+    assert "nat.find_registrant" not in ran
     assert "registrar.register" not in ran
     assert result.reply.status == 401
 

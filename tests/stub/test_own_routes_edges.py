@@ -45,7 +45,7 @@ def test_a_request_that_another_worker_is_at_is_left_to_it(server: Ksr) -> None:
     registered(server)
     server.answer("tmx.t_precheck_trans", 1)
     result = server.receive(invite("sip:2222@example.test", sender=STRANGER))
-    assert "auth.authenticate" not in result.steps
+    assert "auth.caller" not in result.steps
     assert result.sent == []
 
 

@@ -236,7 +236,7 @@ def test_a_retransmitted_invite_is_absorbed(server: Ksr) -> None:
     server.receive(data)
     again = server.receive(data)
     assert again.requests == []
-    assert "auth.authenticate" not in again.steps
+    assert "auth.caller" not in again.steps
     assert len(callee.requests("INVITE")) == 1
 
 

@@ -18,10 +18,10 @@ CALLED = [
     ("bans.limit_rate", "pike.pike_check_req", "message"),
     ("guard.screen", "maxfwd.process_maxfwd", "message"),
     ("loops.stop", "siputils.is_first_hop", "message"),
-    ("nat.detect", "nathelper.nat_uac_test", "message"),
+    ("nat.find_caller", "nathelper.nat_uac_test", "message"),
     ("dialog.within", "siputils.has_totag", "message"),
     ("dialog.absorb_retransmission", "tmx.t_precheck_trans", "message"),
-    ("auth.authenticate", "auth.auth_challenge", "register"),
+    ("auth.registrant", "auth.auth_challenge", "register"),
     ("location.locate", "registrar.lookup", "message"),
     ("relay.send", "tm.t_on_branch", "message"),
 ]
