@@ -13,7 +13,7 @@ import re
 
 import KSR
 
-from kemi_routes import identity, settings
+from kemi_routes import identity, place, settings
 from kemi_routes.contacts import Contact
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
@@ -105,8 +105,8 @@ def _path_leads_away() -> bool:
     if not path:
         return False
     source = KSR.pv.gete("$si")
-    first = re.search(r"<([^>]*)>", path)
-    if first and host_of(first[1]) == source and not KSR.is_myself(first[1]):
+    first = next(iter(place.uris(path)), "")
+    if host_of(first) == source and not KSR.is_myself(first):
         return False
     return not identity.is_trusted(source)
 

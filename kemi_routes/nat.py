@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import contact_policy, settings
+from kemi_routes import contact_policy, place, seal, settings
 from kemi_routes.outcome import CONTINUE, Outcome
 
 # nat_uac_test on a reply: its Via is ours, only the Contact tells (bit 1: it is private).
@@ -16,6 +16,7 @@ PRIVATE_CONTACT = 1
 REDIRECTION = 300
 # is_first_hop_mode: our Record-Route may have a name (ADVERTISE), not only an address.
 HOST_NAMES_TOO = 1
+_NATED = ";nat=yes"
 
 
 def find_registrant() -> Outcome:
@@ -50,7 +51,7 @@ def follow_binding() -> None:
     KSR.nathelper.handle_ruri_alias()
     _keep_to_open_connections()
     if not KSR.isflagset(settings.active.flt_caller_nated):
-        KSR.rr.add_rr_param(";nat=yes")
+        KSR.rr.add_rr_param(_NATED)
 
 
 def fix_reply() -> bool:
@@ -72,12 +73,15 @@ def fix_reply() -> bool:
 def mark_dialog() -> None:
     """Let in-dialog requests know that the caller is behind NAT."""
     if KSR.isflagset(settings.active.flt_caller_nated):
-        KSR.rr.add_rr_param(";nat=yes")
+        KSR.rr.add_rr_param(_NATED)
 
 
 def remember_dialog() -> None:
     """In-dialog: the Record-Route says that a phone behind NAT takes part."""
-    if KSR.rr.check_route_param("nat=yes") > 0:
+    if any(
+        _NATED in uri and seal.PARAMETER in uri
+        for uri in place.uris(KSR.pv.gete("$(hdr(Route)[*])"))
+    ):
         KSR.setbflag(settings.active.flb_nated)
 
 

@@ -18,6 +18,11 @@ _ALIAS = re.compile(r";alias=([^;?]*)~(\d+)~\d+")
 _HOST = re.compile(r"(sips?):(?:[^@]*@)?(\[[^\]]*\]|[^:;?]*)(?::(\d+))?", re.IGNORECASE)
 
 
+def uris(routes: str) -> list[str]:
+    """The URIs of Routes or Record-Routes."""
+    return _BRACKETED.findall(routes)
+
+
 def of_uri(uri: str) -> str:
     """The place of a URI: its alias, else its host and port; NOWHERE for what is no SIP URI."""
     alias = _ALIAS.search(uri)
@@ -87,7 +92,7 @@ def _of_source() -> str:
 
 
 def _record_routes() -> list[str]:
-    return _BRACKETED.findall(KSR.pv.gete("$(hdr(Record-Route)[*])"))
+    return uris(KSR.pv.gete("$(hdr(Record-Route)[*])"))
 
 
 def _contact() -> str:

@@ -21,6 +21,7 @@ import KSR
 from kemi_routes import patience, place
 
 PARAMETER = "seal"
+_SEAL = re.compile(f"{PARAMETER}=[0-9a-f]+(?:-[0-9a-f]+)?")
 _BYTES = 9  # 72 bits: beyond guessing within the life of a dialog, and short on every message
 _PLACE_BYTES = 6  # of use to nobody without the other half
 # In place of a place; no request goes there.
@@ -81,15 +82,15 @@ def exchange(for_our_user: bool, aliased: bool = False) -> None:
         aliased: the Contact of the reply gets the alias of the source.
     """
     routes = KSR.pv.gete("$(hdr(Record-Route)[*])")
-    former = _former(routes)
+    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
+    former = _of_dialog(routes, call_id, KSR.pv.gete("$ft"))
     if not former:
         return
-    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
     if for_our_user:
         seal = free(call_id, tag)
     else:
         seal = bound(call_id, tag, place.of_callee(former, aliased) or UNKNOWN)
-    for uri in set(re.findall(r"<([^>]*)>", routes)):
+    for uri in set(place.uris(routes)):
         # another server with our secret may be on the path as well
         if former in uri and KSR.is_myself(uri):
             KSR.textops.replace_hdrs_str(uri, uri.replace(former, seal), "first")
@@ -98,37 +99,39 @@ def exchange(for_our_user: bool, aliased: bool = False) -> None:
 def holds() -> bool:
     """Whether the Route that led a request here has a seal that lets it go where it is going to."""
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
-    if _is_on_route(free(call_id, tag)):
-        return True
-    if not _is_on_route(bound(call_id, tag)):
-        return False
+    # not by rr.check_route_param, which compiles a regular expression at each call
+    seal = _of_dialog(KSR.pv.gete("$(hdr(Route)[*])").lower(), call_id, tag)
+    if "-" not in seal:
+        return bool(seal)
     where = place.of_next_hop()
     if where == place.NOWHERE:
         return False
-    return _is_on_route(bound(call_id, tag, where)) or _is_at_binding(where)
+    return seal == bound(call_id, tag, where) or _is_at_binding(where)
 
 
 def recorded() -> bool:
     """Whether a reply has the seal of its dialog, and goes to where the caller is."""
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$ft")
-    former = _former(KSR.pv.gete("$(hdr(Record-Route)[*])"))
+    former = _of_dialog(KSR.pv.gete("$(hdr(Record-Route)[*])"), call_id, tag)
     return former in (free(call_id, tag), bound(call_id, tag, place.of_reply_target()))
 
 
-def _former(routes: str) -> str:
-    """The seal that the callee has, as it came in the request."""
-    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$ft")
-    found = re.search(f"{free(call_id, tag)}|{bound(call_id, tag)}[0-9a-f]+", routes)
-    return found[0] if found else ""
+def _of_dialog(routes: str, call_id: str, tag: str) -> str:
+    """The seal of a dialog among the Routes or Record-Routes of a message, '' where there is none.
+
+    Args:
+        tag: the tag of whom the holder of the seal may send to.
+    """
+    seals: list[str] = _SEAL.findall(routes)
+    if not seals:
+        return ""
+    whole, half = free(call_id, tag), bound(call_id, tag)
+    return next((seal for seal in seals if seal == whole or seal.startswith(half)), "")
 
 
 def _is_at_binding(where: str) -> bool:
     aor, user = KSR.pv.gete("$tu"), KSR.pv.gete("$tU")
     return bool(patience.hold(user, lambda: place.is_bound(aor, where)))
-
-
-def _is_on_route(seal: str) -> bool:
-    return bool(KSR.rr.check_route_param(seal) > 0)
 
 
 def _hash(size: int, *texts: str) -> str:
