@@ -61,7 +61,7 @@ def registrant() -> Outcome:
     answer.
     """
     if KSR.is_myself_ruri() and KSR.is_myself_turi() and KSR.is_myself_furi():
-        return _check_credentials("Authorization")
+        return _check_credentials("Authorization", registers=True)
     return _refuse("Not A Domain Of This Server")
 
 
@@ -71,7 +71,7 @@ def caller() -> Outcome:
     Replies: 407, 403 for a stranger's request to a stranger, else as those to a REGISTER.
     """
     if KSR.is_myself_furi():
-        if _check_credentials("Proxy-Authorization") is DONE:
+        if _check_credentials("Proxy-Authorization", registers=False) is DONE:
             return DONE
         KSR.setflag(settings.active.flt_caller_ours)
         our_realm.withhold_credentials()
@@ -88,7 +88,7 @@ def unavailable() -> Outcome:
     return DONE
 
 
-def _check_credentials(header: str) -> Outcome:
+def _check_credentials(header: str, *, registers: bool) -> Outcome:
     realm = KSR.pv.gete("$fd").lower()
     given = None
     try:
@@ -103,11 +103,14 @@ def _check_credentials(header: str) -> Outcome:
     source, user = KSR.pv.get("$si"), given["username"]
     if bans.refuse_guesses(source, _account(user, realm)) is DONE:
         return DONE
-    code = _check_password(source, realm, given)
+    call_id = KSR.pv.gete("$ci")
+    code = _check_password(source, call_id, realm, given, registers)
     if code > 0:
-        _remember_register(source)
+        if registers:
+            _remember_register(source, call_id)
         return CONTINUE
-    if code in (Code.STALE_NONCE, Code.NONCE_REUSED) and _is_repeated_register(source):
+    used_up = code in (Code.STALE_NONCE, Code.NONCE_REUSED)
+    if used_up and registers and _is_repeated_register(source, call_id):
         return CONTINUE
     return _answer(code, realm, user)
 
@@ -118,19 +121,23 @@ def _account(user: str, realm: str) -> str:
 
 def _given(header: str, realm: str) -> dict[str, str] | None:
     """The credentials for a realm: the first ones, which are those that module auth checks."""
-    for i in range(KSR.pv.getvn(f"$hdrc({header})", 0)):
-        given = digest.read(KSR.pv.gete(f"$(hdr({header})[{i}])"))
+    position = 0
+    while credentials := KSR.pv.gete(f"$(hdr({header})[{position}])"):
+        given = digest.read(credentials)
         if given is not None and given.get("realm", "").lower() == realm:
             return given
+        position += 1
     return None
 
 
-def _check_password(source: str, realm: str, given: dict[str, str]) -> int:
+def _check_password(
+    source: str, call_id: str, realm: str, given: dict[str, str], registers: bool
+) -> int:
     secret = settings.active.server_secret
     # without a secret no nonce is used twice, and module auth looks at what it is bound to
-    if secret and not digest.is_bound(given["nonce"], KSR.pv.gete("$ci"), source, secret):
+    if secret and not digest.is_bound(given["nonce"], call_id, source, secret):
         return Code.STALE_NONCE
-    return ha1.check(realm, given["username"])
+    return ha1.check(realm, given["username"], registers)
 
 
 def _answer(code: int, realm: str, user: str) -> Outcome:
@@ -159,21 +166,18 @@ def _log(decision: Verdict, code: int, user: str) -> None:
     )
 
 
-def _remember_register(source: str) -> None:
+def _remember_register(source: str, call_id: str) -> None:
     # tm absorbs the retransmissions of what is relayed, but `save` answers without a transaction
-    if KSR.is_REGISTER():
-        KSR.htable.sht_seti(ACCEPTED, _repeater(source), _fingerprint())
+    KSR.htable.sht_seti(ACCEPTED, _repeater(source, call_id), _fingerprint())
 
 
-def _is_repeated_register(source: str) -> bool:
+def _is_repeated_register(source: str, call_id: str) -> bool:
     """Whether the phone has not heard our answer: the same bytes from the same address and port."""
-    if not KSR.is_REGISTER():
-        return False
-    return bool(KSR.htable.sht_get(ACCEPTED, _repeater(source)) == _fingerprint())
+    return bool(KSR.htable.sht_get(ACCEPTED, _repeater(source, call_id)) == _fingerprint())
 
 
-def _repeater(source: str) -> str:
-    return f"{source} {KSR.pv.get('$sp')} {KSR.pv.gete('$ci')}"
+def _repeater(source: str, call_id: str) -> str:
+    return f"{source} {KSR.pv.get('$sp')} {call_id}"
 
 
 def _fingerprint() -> int:

@@ -32,16 +32,19 @@ def refuse(contacts: list[Contact]) -> Outcome:
     Args:
         contacts: those of a REGISTER that are to be bound.
     """
+    if not contacts:
+        return CONTINUE
     believed = settings.active.contact_elsewhere
+    nated = KSR.isbflagset(settings.active.flb_nated)  # and then there is no Path
     for position, contact in enumerate(contacts):
         if reason := fault(contact.uri):
             return _answer(400, reason)
-        if not believed and _leads_away(contact.uri, position == 0):
+        if not believed and _leads_away(contact.uri, nated, position == 0):
             return _answer(403, "Contact At Another Address")
         if contact.has_received and not (believed or identity.is_trusted(KSR.pv.gete("$si"))):
             # a proxy says so where the phone is, and usrloc believes it more than the source
             return _answer(403, "Contact At Another Address")
-    if contacts and not believed and _path_leads_away():
+    if not (believed or nated) and _path_leads_away():
         return _answer(403, "Path Of Another Address")
     return CONTINUE
 
@@ -88,9 +91,9 @@ def host_of(uri: str) -> str:
     return found["host"].strip("[]").lower() if found else ""
 
 
-def _leads_away(uri: str, is_first: bool) -> bool:
+def _leads_away(uri: str, nated: bool, is_first: bool) -> bool:
     alias = _ALIAS.search(uri)
-    if KSR.isbflagset(settings.active.flb_nated) and (is_first or not alias):
+    if nated and (is_first or not alias):
         return False  # calls go to the source: as its alias, or as `received`
     if KSR.hdr.is_present("Path") > 0:
         return False

@@ -50,6 +50,17 @@ def within() -> Outcome:
     return DONE
 
 
+def refuse_tag() -> Outcome:
+    """Refuse a REGISTER with a To tag: it can't be part of a dialog (RFC 3261 10.2).
+
+    Replies: 481.
+    """
+    if KSR.siputils.has_totag() < 0:
+        return CONTINUE
+    KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
+    return DONE
+
+
 def absorb_retransmission() -> Outcome:
     """Let tm answer what it has answered or passed on before."""
     if KSR.tmx.t_precheck_trans() > 0:

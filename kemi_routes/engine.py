@@ -67,7 +67,7 @@ REGISTER_STEPS: tuple[Callable[[], Outcome], ...] = (
     bans.limit_rate,
     guard.screen,
     loops.stop,
-    dialog.within,
+    dialog.refuse_tag,
     auth.registrant,
     nat.find_registrant,
     registrar.register,

@@ -53,8 +53,6 @@ def screen() -> Outcome:
 
 def outside_dialog() -> Outcome:
     """Answer requests that make no sense without a dialog (RFC 3261 12.2.2: 481)."""
-    if KSR.is_REGISTER():
-        return CONTINUE
     if KSR.is_ACK():
         return DONE
     if KSR.pv.gete("$rm") in DIALOG_METHODS:

@@ -274,7 +274,7 @@ class Phone:
         headers: list[tuple[str, str]] | None = None,
         reason: str = "",
     ) -> Result:
-        """Answer a request (RFC 3261 8.2.6)."""
+        """Answer a request (RFC 3261 8.2.6); `\\udcff` in a header is a byte that is no UTF-8."""
         to = request["To"]
         if status > 100 and not request.parameter("To", "tag"):
             to += f";tag={tag or secrets.token_hex(4)}"
@@ -285,10 +285,11 @@ class Phone:
         fields += [("Content-Type", "application/sdp")] if sdp else []
         fields.append(("Content-Length", str(len(sdp.encode()))))
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
-        data = f"SIP/2.0 {status} {reason or REASONS.get(status, 'Answer')}\r\n{lines}\r\n{sdp}"
+        text = f"SIP/2.0 {status} {reason or REASONS.get(status, 'Answer')}\r\n{lines}\r\n{sdp}"
+        data = text.encode(errors="surrogateescape")
         if status >= 200:
-            self._answered[request["Via"], request["CSeq"]] = data.encode()
-        return self.send(data.encode())
+            self._answered[request["Via"], request["CSeq"]] = data
+        return self.send(data)
 
     def _on_cancel(self, cancel: Message) -> None:
         branch = cancel.parameter("Via", "branch")

@@ -58,7 +58,7 @@ def test_the_steps_of_a_request(server: Ksr) -> None:
     ran = [step for step in result.steps if step.partition(".")[0] in modules and "._" not in step]
     assert ran[:5] == [
         "engine.ksr_request_route", "bans.limit_rate", "guard.screen", "loops.stop",
-        "dialog.within",
+        "dialog.refuse_tag",
     ]  # fmt: skip
     assert "auth.registrant" in ran
     assert "nat.find_registrant" not in ran

@@ -40,6 +40,11 @@ def test_requests_of_no_dialog(server: Ksr) -> None:
     assert server.receive(cancel(invite("sip:2222@example.test"))).reply.status == 481
 
 
+def test_a_register_belongs_to_no_dialog(server: Ksr) -> None:
+    """481 to a To tag, with credentials and without."""
+    assert server.receive(register("1111", to_tag="x")).reply.status == 481
+
+
 def test_a_dialog_without_our_seal(server: Ksr) -> None:
     """A Route with our address alone does not let a stranger through: 481."""
     forged = bye("sip:2222@198.51.100.9", route=["<sip:203.0.113.10;lr>"], sender=STRANGER)

@@ -61,6 +61,26 @@ def test_a_trusted_peer_may_say_who_calls(server: Ksr, privacy: str, kept: set[s
     assert made(callee.inbox[-1]) == kept
 
 
+@pytest.mark.parametrize("name", CLAIMS)
+def test_each_claim_alone_ends_here(server: Ksr, name: str) -> None:
+    callee = bob(server)
+    callee.register()
+    server.receive(message(BOB, sender=STRANGER, headers={name.lower(): "<sip:x@bank.example>"}))
+    assert made(callee.inbox[-1]) == set()
+
+
+def test_claims_end_beside_bytes_that_are_no_text(server: Ksr) -> None:
+    """In a reply so long that the routes can't look at it."""
+    caller, callee = alice(server), bob(server)
+    caller.register()
+    callee.register()
+    call = caller.call("2222")
+    headers = [*claims().items(), ("X-Long", "x" * 33000), ("User-Agent", "\udcff")]
+    callee.incoming().refuse(486, headers=headers)
+    assert call.status == 486
+    assert made(call.final) == set()
+
+
 def test_claims_in_replies_end_here(server: Ksr) -> None:
     """A phone that answers does not say who it is either."""
     caller, callee = alice(server), bob(server)

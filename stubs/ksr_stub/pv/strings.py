@@ -24,6 +24,7 @@ from ksr_stub.pv.values import (
 from ksr_stub.world import World
 
 _SPACE = " \t\r\n"
+_BUFFER = 65536  # bytes: TR_BUFFER_SIZE
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _USER_SAFE = "-_.!~*'()&=+$,;?"
 _PARAM_SAFE = "-_.!~*'()[]/:&+$"
@@ -88,7 +89,10 @@ def s_sha512(world: World, value: Value) -> Value:
 
 @transformation("s.encode.hexa")
 def encode_hexa(world: World, value: Value) -> Value:
-    return _bytes(_text(world, value)).hex()
+    text = _bytes(_text(world, value))
+    if len(text) > _BUFFER // 2 - 1:
+        raise NoValue("longer than the buffer of transformations")
+    return text.hex()
 
 
 @transformation("s.decode.hexa")
