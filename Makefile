@@ -13,9 +13,9 @@ RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamail
 	kamailio-tls-modules kamailio-websocket-modules openssl
 TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
 
-STACK_PACKAGES := debootstrap iproute2 nftables
+STACK_PACKAGES := debootstrap git iproute2 nftables openssl
 
-.PHONY: help run test stack-test bench attacks unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
+.PHONY: help run test stack-test lock bench attacks unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,6 +30,11 @@ test: test-deps $(VENV)/.test ## everything this machine can run: lint, types, u
 
 stack-test: stack-deps $(VENV)/.test ## docker-compose.yml on this machine's Docker Engine, from its first start to an upgrade
 	$(BIN)/pytest tests/stack $(PYTEST)
+
+lock: ## write down of which packages the images are made now: */packages.lock
+	@docker build -q --no-cache -t kemi-routes-kamailio -f kamailio/Dockerfile .
+	@docker build -q --no-cache -t kemi-routes-rtpengine rtpengine
+	@.ci/lock
 
 unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub; no Kamailio, no network
 	$(BIN)/pytest tests/unit tests/stub $(PYTEST)

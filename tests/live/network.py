@@ -245,6 +245,12 @@ class Network:
         self._gateway = address
         return machine
 
+    def private_network_of_this_machine(self, address: str) -> None:
+        """Give the machine itself an interface in another network, with this address of a /24,
+        where `private_host` puts phones; it does not route between the two."""
+        self._lan = self._segment("lan")
+        self._attach(self._lan, Namespace(None, address), "kemi-lan", [f"{address}/24"])
+
     def nat(self, name: str, public: str | None = None) -> Nat:
         """A router with 192.168.0.1/24 inside; outside 203.0.113.20, .21, ... unless given."""
         nat = self._router(name, public or next(self._public), "192.168.0.1")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +17,15 @@ from .engine import provide_images
 from .outside import INTERNET, Outside
 from .stack import Stack
 
-ORDER = ("test_first_start", "test_operation", "test_faults", "test_data")
+ORDER = (
+    "test_first_start",
+    "test_documentation",
+    "test_operation",
+    "test_faults",
+    "test_data",
+    "test_own_settings",
+    "test_images",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,15 +38,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The stack after `docker compose up` in a fresh clone, with nothing prepared."""
-    require("root", "docker", "ip", "nft")
-    provide_images()
-    stack = Stack()
-    try:
-        stack.build()
-        stack.up()
-        yield stack
-    finally:
-        stack.close()
+    require("root", "docker", "git", "ip", "nft", "openssl")
+    with alone_on_this_machine():
+        provide_images()
+        stack = Stack()
+        try:
+            stack.build()
+            stack.up()
+            yield stack
+        finally:
+            stack.close()
+
+
+@contextmanager
+def alone_on_this_machine() -> Iterator[None]:
+    """All containers use the machine's own ports: two runs at once would take each other's."""
+    with (Path(tempfile.gettempdir()) / "kemi-stack-test.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail("another `make stack-test` is running on this machine")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,22 @@ MACHINE = Namespace()
 BASE = "debian:trixie-slim"
 POSTGRES = "postgres:17"
 STAND_IN = Path(__file__).with_name("postgres")
+# what the official image leaves out, of these packages and of those that are installed in it
+LEFT_OUT = (
+    "usr/share/info",
+    "usr/share/locale",
+    "usr/share/man",
+    "var/cache/apt",
+    "var/lib/apt/lists",
+)
+SLIM = """
+path-exclude /usr/share/doc/*
+path-include /usr/share/doc/*/copyright
+path-exclude /usr/share/info/*
+path-exclude /usr/share/locale/*
+path-include /usr/share/locale/locale.alias
+path-exclude /usr/share/man/*
+"""
 
 
 def compose() -> tuple[str, ...]:
@@ -23,7 +39,7 @@ def compose() -> tuple[str, ...]:
     if given := os.environ.get("COMPOSE"):
         return tuple(shlex.split(given))
     for command in (("docker", "compose"), ("docker-compose",)):
-        if _works(*command, "version"):
+        if works(*command, "version"):
             return command
     pytest.fail("neither `docker compose` nor `docker-compose` is here")
 
@@ -40,19 +56,23 @@ def provide_images() -> None:
 
 
 def _has(image: str) -> bool:
-    return _works("docker", "image", "inspect", image) or _works("docker", "pull", "-q", image)
+    return works("docker", "image", "inspect", image) or works("docker", "pull", "-q", image)
 
 
 def _debootstrap() -> None:
     root = tempfile.mkdtemp(prefix="kemi-debian-")
     try:
         MACHINE.run("debootstrap", "--variant=minbase", "trixie", root, timeout=600)
-        MACHINE.run("sh", "-c", f"tar -C {root} -c . | docker import - {BASE}", timeout=600)
+        (Path(root) / "etc/dpkg/dpkg.cfg.d/docker").write_text(SLIM)
+        without = " ".join(f"--exclude='./{path}/*'" for path in LEFT_OUT)
+        line = f"tar -C {root} {without} -c . | docker import - {BASE}"
+        MACHINE.run("sh", "-c", line, timeout=600)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _works(*command: str) -> bool:
+def works(*command: str) -> bool:
+    """Whether a command is here and succeeds."""
     try:
         MACHINE.run(*command, timeout=300)
     except (CommandFailed, FileNotFoundError):

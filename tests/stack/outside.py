@@ -25,7 +25,7 @@ class Outside:
     """The homes in a network, and the subscribers of a stack."""
 
     def __init__(self, network: Network, stack: Stack) -> None:
-        self.stack = stack
+        self.network, self.stack = network, stack
         self._homes = {
             user: _home(network, name, f"{INTERNET}.{number}")
             for number, (user, name) in enumerate(HOMES.items(), 20)
@@ -42,6 +42,11 @@ class Outside:
             add = ("kemi-routes", "subscriber", "add", aor, "--generate")
             self.passwords[aor] = self.stack.exec("kamailio", *add).strip()
         return self.passwords[aor]
+
+    def remove(self, aor: str) -> None:
+        """Remove a subscriber, if there is one."""
+        if self.passwords.pop(aor, None):
+            self.stack.exec("kamailio", "kemi-routes", "subscriber", "rm", aor)
 
     def phone(
         self,
@@ -93,6 +98,18 @@ def call_and_hang_up(caller: Phone, callee: Phone) -> set[str]:
     ends, voices = talk(caller, callee)
     hang_up(*ends)
     return {voice.remote[0] for voice in voices if voice.remote}
+
+
+def is_written(stack: Stack, phone: Phone) -> bool:
+    """Whether the binding that a phone has now is in the database: it is written behind."""
+    bound = stack.bindings(f"{phone.user}@{phone.domain}")
+    return bool(bound) and bound == _contacts_in_database(stack, phone)
+
+
+def _contacts_in_database(stack: Stack, phone: Phone) -> list[str]:
+    """The contacts that the database has for a phone's user."""
+    rows = stack.sql("SELECT username, contact FROM location").splitlines()
+    return [row.partition("|")[2] for row in rows if row.startswith(f"{phone.user}|")]
 
 
 def _home(network: Network, name: str, public: str) -> tuple[Nat, Namespace]:

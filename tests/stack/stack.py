@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,26 +18,45 @@ from tests.live.patience import eventually
 from tests.live.server import ROOT
 
 from .engine import MACHINE, compose
+from .terminal import type_in
 
 PROJECT = "kemi-stack-test"
 LONG_RUNNING = ("db", "rtpengine", "kamailio")
 BUILD = 900  # seconds, on a slow line
+AUTHOR = ("-c", "user.name=tests", "-c", "user.email=tests@example.test")
 
 
 class Stack:
-    """The containers of one project; `directory` is the clone that they are started from."""
+    """The containers of one project; `directory` is the clone that they are started from, and
+    `origin` the repository that it was cloned from. What an earlier run left behind is removed."""
 
     def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="kemi-stack-"))
+        place = Path(tempfile.mkdtemp(prefix="kemi-stack-"))
+        self.origin, self.directory = place / "origin", place / "clone"
         for name in tracked_files():
-            target = self.directory / name
+            target = self.origin / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
+        git(self.origin, "init", "-q")
+        self.commit("as it is")
+        git(place, "clone", "-q", str(self.origin), str(self.directory))
+        self.remove()
+
+    def commit(self, message: str) -> None:
+        """Commit all that is in `origin`, for a `git pull` in the clone."""
+        git(self.origin, "add", "--all")
+        git(self.origin, *AUTHOR, "commit", "-q", "-m", message)
 
     def compose(self, *words: str, stdin: str | None = None, timeout: float = 120) -> str:
         """Run `docker compose ...` in the clone; its output. Raises CommandFailed."""
-        command = ("env", "-C", str(self.directory), *compose(), "-p", PROJECT, *words)
-        return MACHINE.run(*command, stdin=stdin, env=NO_SETTINGS, timeout=timeout)
+        command = ("env", "-C", str(self.directory), *compose(), *words)
+        return MACHINE.run(*command, stdin=stdin, env=ENVIRONMENT, timeout=timeout)
+
+    def shell(self, line: str) -> str:
+        """Run a line of the documentation word for word, on a terminal in the clone; what it
+        shows. Only where this machine has no `docker compose`, it is `docker-compose`."""
+        line = line.replace("docker compose", " ".join(compose()))
+        return type_in(line, self.directory, ENVIRONMENT)
 
     def build(self) -> None:
         """Make our images of this clone; `up` alone takes images that are there, of any age."""
@@ -135,21 +153,27 @@ class Stack:
         assert found, self.log("kamailio")
         return found[1], int(found[2])
 
+    def remove(self) -> None:
+        """Remove containers and volumes."""
+        self.compose("down", "--volumes", "--remove-orphans")
+
     def close(self) -> None:
         """Remove containers, volumes and the clone."""
         try:
-            self.compose("down", "--volumes", "--remove-orphans")
+            self.remove()
         finally:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            shutil.rmtree(self.directory.parent, ignore_errors=True)
+
+
+def git(directory: Path, *words: str) -> str:
+    """Run git in a directory."""
+    return MACHINE.run("git", "-c", "safe.directory=*", "-C", str(directory), *words)
 
 
 def tracked_files() -> list[str]:
     """The files that a clone would have, with what is changed or new and not ignored."""
-    git = ("git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files")
-    shown = subprocess.run(
-        [*git, "--cached", "--others", "--exclude-standard"], check=True, capture_output=True
-    )
-    return [name for name in shown.stdout.decode().splitlines() if (ROOT / name).is_file()]
+    shown = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard")
+    return [name for name in shown.splitlines() if (ROOT / name).is_file()]
 
 
 def _unset() -> Mapping[str, str]:
@@ -159,4 +183,4 @@ def _unset() -> Mapping[str, str]:
 
 
 FILE = "docker-compose.yml"
-NO_SETTINGS = dict(_unset())
+ENVIRONMENT = {**_unset(), "COMPOSE_PROJECT_NAME": PROJECT}

@@ -1,24 +1,13 @@
-"""What is kept: over `down` and `up`, over a new version, and with settings of one's own."""
+"""What is kept: over `down` and `up`, over a new version, and in a backup."""
 
 from __future__ import annotations
 
-from tests.live.homes import public_address
-from tests.live.message import parameter
+from tests.live.patience import eventually
 
-from .outside import Outside, call_and_hang_up
+from .documentation import command
+from .outside import Outside, call_and_hang_up, is_written
 from .stack import Stack
 
-PUBLIC = "198.51.100.7"
-DOMAIN = "sip.example.test"
-# the router of a cloud: its public address is the server's; in these tests each home knows it
-CLOUD = """
-table ip cloud {{
-    chain prerouting {{
-        type nat hook prerouting priority dstnat;
-        ip daddr {public} dnat to {private}
-    }}
-}}
-"""
 # The tables of Kamailio 4.0, from what those of today have more; the rows stay.
 BACK_TO_4_0 = """
 DROP INDEX location_connection_idx, location_tcpcon_idx;
@@ -48,6 +37,24 @@ def test_data_survive_down_and_up(outside: Outside) -> None:
         assert call_and_hang_up(alice, bob)
 
 
+def test_a_backup_is_restored_into_a_new_stack(outside: Outside) -> None:
+    """With the subscribers, and with the bindings: a phone that does nothing is called there."""
+    stack = outside.stack
+    with outside.phones() as (alice, bob):
+        eventually(lambda: is_written(stack, alice), "row of a binding", 30)
+        eventually(lambda: is_written(stack, bob), "row of the other", 30)
+        stack.shell(command("pg_dump"))
+        stack.remove()
+        stack.up()
+        assert alice.request("OPTIONS", f"sip:{alice.domain}").final().status == 200
+        assert stack.exec("kamailio", "kemi-routes", "subscriber", "list") == ""
+        for line in (command("psql"), command(" restart ")):
+            stack.shell(line)
+        stack.wait_until_healthy("kamailio")
+        assert call_and_hang_up(alice, bob)
+        assert alice.register().status == 200
+
+
 def test_tables_of_an_older_kamailio_are_brought_up_to_date(outside: Outside) -> None:
     """By `up` itself, with all subscribers in them; a second time there is nothing to do."""
     stack = outside.stack
@@ -63,30 +70,6 @@ def test_tables_of_an_older_kamailio_are_brought_up_to_date(outside: Outside) ->
     with outside.phones() as (alice, bob):
         assert call_and_hang_up(alice, bob)
     assert "all tables are up to date" in stack.compose("run", "--rm", "migrate")
-
-
-def test_a_server_in_a_cloud_has_the_settings_of_its_env_file(outside: Outside) -> None:
-    """ADVERTISE and RTP_PORTS: phones that only know the public address talk to each other."""
-    stack = outside.stack
-    private = stack.sip[0]
-    stack.configure(ADVERTISE=PUBLIC, RTP_PORTS="31000-31099", SIP_DOMAIN=DOMAIN)
-    try:
-        stack.up()
-        for user in ("1111", "2222"):
-            rules = CLOUD.format(public=PUBLIC, private=private)
-            outside.router(user).run("nft", "-f", "-", stdin=rules)
-        with outside.phones(domain=DOMAIN, server=(PUBLIC, 5060)) as (alice, bob):
-            assert public_address(alice)[0] == outside.router("1111").public
-            assert call_and_hang_up(alice, bob) == {PUBLIC}
-            assert call_and_hang_up(bob, alice) == {PUBLIC}
-            [ping, *_] = bob.wait_for_pings()
-            assert PUBLIC in ping["Via"]
-            assert not parameter(ping["Via"], "received")
-    finally:
-        for user in ("1111", "2222"):
-            outside.router(user).run("nft", "delete", "table", "ip", "cloud")
-        stack.configure()
-        stack.up()
 
 
 def secrets(stack: Stack) -> list[str]:

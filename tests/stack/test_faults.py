@@ -14,7 +14,7 @@ from tests.live.conversation import hang_up
 from tests.live.patience import eventually
 from tests.live.phone import Phone
 
-from .outside import Outside, call_and_hang_up, talk
+from .outside import Outside, call_and_hang_up, is_written, talk
 from .stack import LONG_RUNNING, Stack
 
 MAIN_PROCESS = {"db": "postgres -c", "rtpengine": "rtpengine --fore", "kamailio": "tini -s"}
@@ -70,18 +70,6 @@ def kill(stack: Stack, service: str) -> None:
     started = stack.state(service)["State"]["StartedAt"]
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: stack.state(service)["State"]["StartedAt"] != started, "new start", 60)
-
-
-def is_written(stack: Stack, phone: Phone) -> bool:
-    """Whether the binding that a phone has now is in the database: it is written behind."""
-    bound = stack.bindings(f"{phone.user}@{phone.domain}")
-    return bool(bound) and bound == contacts_in_database(stack, phone)
-
-
-def contacts_in_database(stack: Stack, phone: Phone) -> list[str]:
-    """The contacts that the database has for a phone's user."""
-    rows = stack.sql("SELECT username, contact FROM location").splitlines()
-    return [row.partition("|")[2] for row in rows if row.startswith(f"{phone.user}|")]
 
 
 def talks(alice: Phone, bob: Phone) -> bool:

@@ -4,45 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 
 import pytest
 
 from tests.live.network import CommandFailed
 from tests.live.patience import eventually
-from tests.live.server import ROOT
 
-from .outside import Outside, call_and_hang_up
+from .documentation import block
+from .outside import Outside
 from .stack import Stack
 
 SERVICE_OF = {"kamailio": "kamailio -DD", "rtpengine": "rtpengine --foreground"}
-OVERRIDE = """
-services:
-  kamailio:
-    volumes:
-      - ./kemi_routes:/etc/kamailio/kemi_routes:ro
-"""
-
-
-def test_the_commands_of_the_readme_run(outside: Outside) -> None:
-    """Each one in the running container, with the domain that the first command shows."""
-    stack = outside.stack
-    domain = stack.sip[0]
-    commands = re.findall(
-        r"docker compose (exec kamailio [^`\n]+)", (ROOT / "README.md").read_text()
-    )
-    assert len(commands) >= 6
-    with outside.phones():
-        for command in commands:
-            words = command.replace("192.0.2.10", domain).split()
-            if "add" in words:
-                stack.exec("kamailio", "kemi-routes", "subscriber", "rm", words[-2])
-            said = stack.compose("exec", "-T", *words[1:])
-            if "add" in words:
-                outside.passwords[words[-2]] = said.strip()
-    with outside.phones() as (alice, bob):
-        assert call_and_hang_up(alice, bob)
 
 
 def test_subscribers_are_added_listed_changed_and_removed(stack: Stack) -> None:
@@ -68,7 +41,7 @@ def test_changed_routes_are_reloaded_from_a_mounted_directory(outside: Outside) 
     """A reload of routes that don't load is refused before Kamailio hears of it."""
     stack = outside.stack
     override = stack.directory / "docker-compose.override.yml"
-    override.write_text(OVERRIDE)
+    override.write_text(block("volumes:"))
     stack.up()
     guard = stack.directory / "kemi_routes/guard.py"
     shipped = guard.read_text()
