@@ -53,7 +53,7 @@ def packages(path: str) -> str:
     text = (ROOT / path).read_text()
     if path == "Makefile":
         return text.partition("VENV_PACKAGES :=")[2].partition("TEST_PACKAGES")[0]
-    return text.partition("--no-install-recommends")[2].partition(" && rm")[0]
+    return text.partition('packages="')[2].partition('"')[0]
 
 
 def test_a_wrong_range_of_rtp_ports_is_named() -> None:
