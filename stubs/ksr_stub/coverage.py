@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ksr_stub import signatures
+from ksr_stub.pv.table import ELSEWHERE, VARIABLES
 from ksr_stub.registry import MODELS, load_models
 
 _HEAD = """\
@@ -57,9 +58,25 @@ def _lines() -> Iterator[str]:
             missing = ", ".join(f"`{name}`" for name in lacks) or ""
             yield f"| `{shown}` | {len(has)} of {len(has) + len(lacks)} | {missing} |"
     yield ""
+    yield from _variables()
+    yield ""
     yield "## Modules without a model"
     yield ""
     yield ", ".join(f"`{name}`" for name, (has, _) in newest.items() if not has)
+
+
+def _variables() -> Iterator[str]:
+    yield "## Pseudo-variables"
+    yield ""
+    lacking: dict[str, list[str]] = {}
+    for name, module in ELSEWHERE.items():
+        if name not in VARIABLES:
+            lacking.setdefault(module, []).append(f"`${name}`")
+    yield (
+        f"{len(VARIABLES)} have a model. These raise `NotModelled`: "
+        + "; ".join(f"{', '.join(sorted(names))} of {m}" for m, names in sorted(lacking.items()))
+        + ". `ksr_stub.pv.provide` adds one."
+    )
 
 
 if __name__ == "__main__":

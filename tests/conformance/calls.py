@@ -204,6 +204,45 @@ _VARIABLES = [
     "Rn",
     "Ru",
     "Rut",
+    "cnt(avp(x))",
+    "cnt($avp(s:x))",
+    "cnt($xavp(a))",
+    "cnt($xavp(a=>b))",
+    "cnt($xavp(a[0]=>b[*]))",
+    "cnt($xavp(a[-1]))",
+    "cnt($xavp(a[5]))",
+    "cnt($xavp(a[*]=>b[-2]))",
+    "cnt($xavp(a[1]=>b[0]))",
+    "_s($rm-$fU)",
+    "fsn",
+    "mbu",
+    "msgbuf(3)",
+    "msgbuf(99999)",
+    "msgbuf(-1)",
+    "msgbuf($rc)",
+    "msgbuf(x)",
+    "sndfrom(ip)",
+    "rcv(buf)",
+    "stat(nothing)",
+    "C(xx)",
+    "C(Rw)",
+    "C(xX)",
+    "C(Xx)",
+    "ltt(t)",
+    "lsock(i/0/l)",
+    "lsock(i/0/lx)",
+    "lsock(l/udp:127.0.0.1/nx)",
+    "lsock(nope)",
+    "lsock(n/x/ix)",
+    "rr_count",
+    "rr_top_count",
+    "hflc(Via)",
+    "hflc(Contact)",
+    "hflc(Route)",
+    "hflc(Record-Route)",
+    "hflc(X-A)",
+    "hflc(From)",
+    "dsv(code)",
 ]
 _INDEXED = [
     *(
@@ -214,6 +253,11 @@ _INDEXED = [
         "$(ct{nameaddr.uri})",
     ),
     *("$(ru{uri.host}{s.len})", "$(fu{uri.user}{s.toupper})", "$(tu{uri.param,x})", "$(rm{s.len})"),
+    *(
+        f"$(hfl({name})[{index}])"
+        for name in ("Via", "Contact", "Route", "Record-Route", "X-A", "From", "*", "m")
+        for index in (0, 1, -1, -2, "*", "$cs")
+    ),
     *("$(hdr(Via){param.value,branch})", "$(ct{tobody.params})", "$(ua{s.select,0,/})"),
 ]
 _NAMES = ["$" + name for name in _VARIABLES] + _INDEXED
@@ -307,6 +351,13 @@ def text_calls() -> Calls:
     return st.builds(calls, texts.words(), texts.words(), texts.patterns())
 
 
+_LISTS: list[list[Any]] = [
+    *(["pv.sets", "$avp(x)", "1"], ["pv.seti", "$avp(x)", 2], ["pv.sets", "$xavp(a)", "lone"]),
+    *(["pv.sets", "$xavp(a=>b)", "1"], ["pv.sets", "$xavp(a[0]=>b)", "2"]),
+    *(["pv.sets", "$xavp(a=>c)", "3"], ["pv.sets", "$xavp(a=>b)", "4"]),
+]
+
+
 def reading_calls() -> Calls:
     """What is read from a message: variables and headers, in every form of `get`."""
     readers = st.sampled_from(["get", "gete", "getw", "is_null", "geti"])
@@ -326,7 +377,9 @@ def reading_calls() -> Calls:
         st.integers(-3, 3),
     )
     every = variables | defaults | header | indexed
-    return st.lists(every, min_size=20, max_size=30).map(lambda chosen: [*_FORGET, *chosen])
+    return st.lists(every, min_size=20, max_size=30).map(
+        lambda chosen: [*_FORGET, *_LISTS, *chosen]
+    )
 
 
 _CHECKS: list[list[Any]] = [

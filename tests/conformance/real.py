@@ -34,6 +34,7 @@ _MODULES = [
     "ipops",
     "dispatcher",
     "xhttp",
+    "xlog",
     "app_python3",
 ]
 # the sets of dispatcher, here and in the stub

@@ -30,6 +30,7 @@ def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer
         aliases={"example.test"},
         params={
             ("core", "server_header"): "Server: probe",
+            ("core", "log_stderror"): "yes",
             ("dispatcher", "list_file"): str(DESTINATIONS),
             ("dispatcher", "flags"): 2,
             ("dispatcher", "reload_delta"): 0,

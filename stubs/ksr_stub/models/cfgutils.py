@@ -7,6 +7,8 @@ import random
 import attrs
 
 from ksr_stub.hashing import core_hash as hashed
+from ksr_stub.pv.table import variable
+from ksr_stub.pv.values import Value
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -18,6 +20,12 @@ class Chance:
     probability: int | None = None
     source: random.Random = attrs.Factory(lambda: random.Random(5060))  # noqa: S311
     held: set[tuple[str, str]] = attrs.Factory(set)
+
+
+@variable("RANDOM")
+def random_number(world: World, inner: object, index: object) -> Value:
+    """A number of up to 31 bits."""
+    return world.part(Chance).source.randrange(2**31)
 
 
 def _probability(world: World) -> int:

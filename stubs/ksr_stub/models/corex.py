@@ -7,9 +7,11 @@ from pathlib import Path
 
 import attrs
 
-from ksr_stub import sending, uri
+from ksr_stub import pv, sending, uri
 from ksr_stub.errors import NotModelled
 from ksr_stub.message import Address, Socket, Way
+from ksr_stub.pv.table import variable
+from ksr_stub.pv.values import Value, no_value
 from ksr_stub.pv.variables.network import find_socket
 from ksr_stub.registry import model
 from ksr_stub.world import World
@@ -17,6 +19,7 @@ from ksr_stub.world import World
 _PLACE = re.compile(
     r"(?:(udp|tcp|tls|sctp|ws|wss):)?(\[[^\]]*\]|[^:\[\]]+)(?::(\d{1,5}))?", re.IGNORECASE
 )
+_LSOCK = re.compile(r"([nlai])/([^/]*)/([nlai])[^/]+", re.DOTALL)
 _LAST_FLAG = 63
 
 
@@ -25,6 +28,34 @@ class Files:
     """What file_write wrote, by name: a test writes nothing to the disk."""
 
     contents: dict[str, str] = attrs.Factory(dict)
+
+
+@variable("lsock", inner=str)
+def listening_socket(world: World, inner: str, index: object) -> Value:
+    """`match/value/field`: of the socket with this name, address or place its name, ...
+
+    `n...` is the name, `l...` the address as in `listen`, `a...` the advertised one, `i...` the
+    place. 5.6.3 refuses a field of one letter.
+    """
+    found = _LSOCK.fullmatch(pv.evaluate(world, inner) or "")
+    if found is None:
+        raise no_value(world, f"corex: failed to parse lsock expression [{inner}]")
+    match, value, field = found.groups()
+    for place, one in enumerate(world.sockets):
+        shown = _shown(one, place)
+        known = shown[match]
+        # 5.6.3 takes the first socket, whatever the place that is asked for
+        if known is not None and (match == "i" or str(known).lower() == value.lower()):
+            return shown[field] or ("" if field != "i" else 0)
+    return None
+
+
+def _shown(socket: Socket, place: int) -> dict[str, str | int | None]:
+    advertised = f"{socket.proto}:{socket.shown_host}:{socket.shown_port}"
+    return {
+        "n": socket.name or None, "l": str(socket), "i": place,
+        "a": advertised if socket.advertised_host else None,
+    }  # fmt: skip
 
 
 @model("corex")

@@ -6,11 +6,35 @@ import uuid
 
 import attrs
 
-from ksr_stub.errors import WrongArguments
+from ksr_stub.errors import NotModelled, WrongArguments
+from ksr_stub.pv.table import variable
+from ksr_stub.pv.values import Value
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
 _WORD = 2**64
+_COUNTERS = ("counters", "script_counter")
+# of kex, sl, tm, usrloc and registrar
+_OF_KAMAILIO = {
+    "1xx_replies", "200_replies", "202_replies", "2xx_replies", "2xx_transactions", "300_replies",
+    "301_replies", "302_replies", "3xx_replies", "3xx_transactions", "400_replies", "401_replies",
+    "403_replies", "404_replies", "407_replies", "408_replies", "483_replies", "4xx_replies",
+    "4xx_transactions", "500_replies", "5xx_replies", "5xx_transactions", "6xx_replies",
+    "6xx_transactions", "UAC_transactions", "UAS_transactions", "accepted_regs", "bad_URIs_rcvd",
+    "bad_msg_hdr", "default_expire", "default_expires_range", "drop_replies", "drop_requests",
+    "err_replies", "err_requests", "expires_range", "failures", "fragments", "free_size",
+    "fwd_replies", "fwd_requests", "inuse_transactions", "max_contacts", "max_expires",
+    "max_used_size", "rcv_replies", "rcv_replies_18x", "rcv_replies_1xx", "rcv_replies_2xx",
+    "rcv_replies_3xx", "rcv_replies_401", "rcv_replies_404", "rcv_replies_407", "rcv_replies_480",
+    "rcv_replies_486", "rcv_replies_4xx", "rcv_replies_5xx", "rcv_replies_6xx", "rcv_requests",
+    "rcv_requests_ack", "rcv_requests_bye", "rcv_requests_cancel", "rcv_requests_info",
+    "rcv_requests_invite", "rcv_requests_message", "rcv_requests_notify", "rcv_requests_options",
+    "rcv_requests_prack", "rcv_requests_publish", "rcv_requests_refer", "rcv_requests_register",
+    "rcv_requests_subscribe", "rcv_requests_update", "real_used_size", "received_ACKs",
+    "registered_users", "rejected_regs", "rpl_absorbed", "rpl_generated", "rpl_received",
+    "rpl_relayed", "rpl_sent", "sent_err_replies", "sent_replies", "total_size",
+    "unsupported_methods", "used_size", "xxx_replies",
+}  # fmt: skip
 
 
 @attrs.define(eq=False)
@@ -18,6 +42,31 @@ class Counts:
     """The statistics and counters by name."""
 
     values: dict[str, int] = attrs.Factory(dict)
+
+
+@variable("stat", inner=str)
+def stat(world: World, inner: str, index: object) -> Value:
+    """A statistic or counter of the script; those of Kamailio itself have no model."""
+    values = world.part(Counts).values
+    if inner in values:
+        return values[inner] % 2**32
+    if inner in _names(world, "statistics", "variable") | _names(world, *_COUNTERS):
+        return 0
+    if inner in _OF_KAMAILIO:
+        raise world.fault(
+            NotModelled(
+                f"$stat({inner}) counts since Kamailio was started, and the stub counts nothing:"
+                f" set ksr.world.part(Counts).values[{inner!r}]"
+            )
+        )
+    world.say(0, f"pv: No stat variable ``{inner}''")
+    return None
+
+
+@variable("uuid", inner=str)
+def uuid_of(world: World, inner: str, index: object) -> Value:
+    """A UUID: `t` and `s` from the time, anything else at random."""
+    return str(uuid.uuid1() if inner[0] in "tTsS" else uuid.uuid4())
 
 
 def _names(world: World, module: str, parameter: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ksr_stub import nameaddr, route_set
+from ksr_stub import nameaddr, route_set, uri
 from ksr_stub.message import ParseError
 from ksr_stub.pv.table import one_of, variable
 from ksr_stub.pv.values import Value, no_value
@@ -19,6 +19,36 @@ def route_uri(world: World, inner: object, index: object) -> Value:
     if not hops:
         raise no_value(world, "rr: No route header present.")
     return hops[0].value.uri
+
+
+@variable("rr_count")
+def record_route_count(world: World, inner: object, index: object) -> Value:
+    """How many Record-Routes there are (module nathelper)."""
+    return len(_record_routes(world))
+
+
+@variable("rr_top_count")
+def record_route_top_count(world: World, inner: object, index: object) -> Value:
+    """How many Record-Routes the last proxy put in: 2 where it says `r2` (module nathelper)."""
+    found = _record_routes(world)
+    if not found:
+        return 0
+    parsed = uri.parse(found[0].uri)
+    if parsed is None:
+        raise no_value(world, "nathelper: while parsing rr uri")
+    return 2 if parsed.has_param("r2") else 1
+
+
+def _record_routes(world: World) -> list[nameaddr.NameAddr]:
+    if world.msg.unreadable():
+        raise no_value(world, "nathelper: while parsing message")
+    try:
+        found = nameaddr.all_of(world.msg, "record-route")
+    except ParseError as error:
+        raise no_value(world, f"nathelper: {error}") from None
+    if not all(one.bracketed for one in found):
+        raise no_value(world, "nathelper: while parsing rr header")
+    return found
 
 
 def _tag(world: World, name: str) -> Value:

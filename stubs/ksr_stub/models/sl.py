@@ -8,6 +8,8 @@ import attrs
 
 from ksr_stub import branches, build, nameaddr, sending, server
 from ksr_stub.message import SipMessage, Way
+from ksr_stub.pv.table import one_of, variable
+from ksr_stub.pv.values import Value
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -94,7 +96,25 @@ def totag(request: SipMessage) -> str:
     """The tag of stateless replies: one for each request, the same for its retransmission."""
     top = build.top_via(request)
     seen = "" if top is None else f"{top.host}{top.port}{top.branch}"
-    return _PREFIX + hashlib.md5(seen.encode("latin-1")).hexdigest()[:4]  # noqa: S324
+    return _PREFIX + hashlib.md5(seen.encode("latin-1")).hexdigest()[:8]  # noqa: S324
+
+
+@variable("ltt", inner=one_of("x", "s", "t"))
+def local_to_tag(world: World, inner: str, index: object) -> Value:
+    """The To tag of a reply that would be sent now: by tm in a transaction, else stateless."""
+    from ksr_stub.models import tm
+    from ksr_stub.tm import cell
+
+    in_transaction = world.param("sl", "bind_tm", 1) and tm.current(world) is not None
+    if inner == "t" and not in_transaction:
+        return None
+    return totag(world.msg) if inner == "s" or not in_transaction else cell.totag(world.msg)
+
+
+@variable("ds")
+def destination_set(world: World, inner: object, index: object) -> Value:
+    """The Contact header that a redirection would have, without its line end."""
+    return redirection(world, world.msg).removesuffix("\r\n") or None
 
 
 def redirection(world: World, request: SipMessage) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from ksr_stub.pv.table import one_of, variable
+from ksr_stub.pv.values import Value
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -13,6 +15,18 @@ class Lifetimes:
     """Seconds without traffic that a script gave a connection, by its id."""
 
     seconds: dict[int, int] = attrs.Factory(dict)
+
+
+@variable("tcp", inner=one_of("c_si", "c_sp", "conid"))
+def connection(world: World, inner: str, index: object) -> Value:
+    """The connection that the message came by: address and port of the client, its number."""
+    message = world.msg
+    if message.proto == "udp":
+        return None
+    values: dict[str, Value] = {
+        "c_si": message.source.host, "c_sp": message.source.port, "conid": message.connection,
+    }  # fmt: skip
+    return values[inner]
 
 
 @model("tcpops")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ksr_stub import pv
+from ksr_stub.pv.table import variable
+from ksr_stub.pv.values import Value
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -28,6 +30,30 @@ def _write(world: World, level: int, text: str) -> int:
         return 1 if level > world.param("core", "debug", 0) else -1
     world.say(level, shown)
     return 1
+
+
+_COLORS = {"x": 9, "s": 0, "r": 1, "g": 2, "y": 3, "b": 4, "p": 5, "c": 6, "w": 7}
+
+
+def _color(text: str) -> str:
+    """Two letters: the colour of the letters, bold for a capital, and of the ground.
+
+    Raises:
+        ValueError: they name none.
+    """
+    if len(text) != 2 or text[0].lower() not in _COLORS or text[1] not in _COLORS or text[0] == "X":
+        raise ValueError("invalid color name")
+    return text
+
+
+@variable("C", inner=_color)
+def color(world: World, inner: str, index: object) -> Value:
+    """The escape sequence of a colour; nothing unless the log goes to a terminal."""
+    stderr: object = world.param("core", "log_stderror", 0)
+    if stderr in (0, "no", "off") and not world.param("xlog", "force_color", 0):
+        return ""
+    front, ground = inner[0], inner[1]
+    return f"\033[{int(front.isupper())};3{_COLORS[front.lower()]};4{_COLORS[ground]}m"
 
 
 def _at(name: str, level: int) -> None:

@@ -48,9 +48,11 @@ ELSEWHERE = {
     "blitval": "textopsx", "C": "xlog", "lsock": "corex", "cfg": "corex", "stat": "pv",
     "sel": "pv", "ccp": "pv", "rcv": "pv", "hfl": "pv", "hflc": "pv", "cnt": "pv",
     "msgbuf": "pv", "sndfrom": "pv", "mbu": "pv",
-    "rtpstat": "rtpengine", "dlg": "dialog", "dlg_ctx": "dialog", "dlg_var": "dialog",
-    "tls": "tls", "dbr": "sqlops", "uac_req": "uac", "geoip2": "geoip2", "jwt": "jwt",
-    "mqk": "mqueue", "mqv": "mqueue", "rdns": "ipops", "ds": "pv",
+    "rtpstat": "rtpengine", "rtpestat": "rtpengine", "sqlrows": "sqlops", "sdp": "sdpops",
+    "dns": "ipops", "naptrquery": "ipops", "srvquery": "ipops", "HN": "ipops",
+    "dlg": "dialog", "dlg_ctx": "dialog", "dlg_var": "dialog", "tls": "tls", "dbr": "sqlops",
+    "uac_req": "uac", "geoip2": "geoip2", "jwt": "jwt", "mqk": "mqueue", "mqv": "mqueue",
+    "rdns": "ipops", "ds": "pv",
 }  # fmt: skip
 
 

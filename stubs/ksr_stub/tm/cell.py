@@ -324,7 +324,7 @@ def totag(request: SipMessage) -> str:
     prefix = hashlib.md5(b"KAMAILIO-stateful").hexdigest()  # noqa: S324
     top = build.top_via(request)
     seen = "" if top is None else f"{top.host}{top.port}{top.branch}"
-    return f"{prefix}-{hashlib.md5(seen.encode('latin-1')).hexdigest()[:4]}"  # noqa: S324
+    return f"{prefix}-{hashlib.md5(seen.encode('latin-1')).hexdigest()[:8]}"  # noqa: S324
 
 
 def transmit(world: World, buffer: Buffer) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ksr_stub import methods, tobody
-from ksr_stub.pv.spec import Index
+from ksr_stub import build, methods, tobody
+from ksr_stub.message import Socket, Way
+from ksr_stub.pv.spec import Index, Spec, parse
 from ksr_stub.pv.table import one_of, variable
-from ksr_stub.pv.values import Numbered, Value, Worded, no_value, parse_int, signed
+from ksr_stub.pv.values import Numbered, Value, Worded, no_value, number_of, parse_int, signed
 from ksr_stub.world import World
 
 
@@ -128,6 +129,37 @@ def remote_party_id(world: World, inner: object, index: Index) -> Value:
 @variable("mb")
 def buffer(world: World, inner: object, index: Index) -> Value:
     return world.msg.buf
+
+
+def _offset(text: str) -> int | Spec:
+    """A number, or the variable with it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text.startswith("$"):
+        return parse(text)[0]
+    number = parse_int(text)
+    if number is None:
+        raise ValueError("bad index value")
+    return number
+
+
+@variable("msgbuf", inner=_offset)
+def byte(world: World, inner: int | Spec, index: Index) -> Value:
+    """One character, and the NUL that Kamailio counts as part of it."""
+    at = inner if isinstance(inner, int) else number_of(inner.value(world)) or 0
+    message = world.msg
+    return f"{message.buf[at]}\0" if 0 <= at < len(message.buf) else None
+
+
+@variable("mbu")
+def updated_buffer(world: World, inner: object, index: Index) -> Value:
+    message = world.msg
+    way = Way(message.socket, "udp")
+    if message.is_request:
+        return build.build_request(world, message, way, "", local_via=False)
+    return build.build_reply_as_it_is(message, Way(Socket("udp", "", 5060), "udp"))
 
 
 @variable("ml")

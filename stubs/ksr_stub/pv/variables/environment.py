@@ -58,6 +58,13 @@ def environment_number(world: World, inner: str, index: Index) -> Value:
     return None if value is None else Worded(leading_int(value), from_python(value))
 
 
+@variable("_s", inner=str)
+def formatted(world: World, inner: str, index: Index) -> Value:
+    from ksr_stub import pv
+
+    return pv.evaluate(world, inner)
+
+
 @variable("version", inner=one_of("num", "full", "hash"))
 def version(world: World, inner: str, index: Index) -> Value:
     release = _RELEASES[world.version]

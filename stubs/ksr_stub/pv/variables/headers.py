@@ -29,7 +29,12 @@ def header_name(text: str) -> str | Spec:
     return header_key(text)
 
 
-def _key(world: World, inner: str | Spec) -> str:
+def key_of(world: World, inner: str | Spec) -> str:
+    """The key of the header name that is asked for.
+
+    Raises:
+        NoValue: a variable without one.
+    """
     if isinstance(inner, str):
         return inner
     value = inner.value(world)
@@ -44,7 +49,7 @@ def _all(message: SipMessage, key: str) -> list[Header]:
 
 @variable("hdr", inner=header_name, indexed=True)
 def header(world: World, inner: str | Spec, index: Index) -> Value:
-    found = [one.body for one in _all(world.msg, _key(world, inner))]
+    found = [one.body for one in _all(world.msg, key_of(world, inner))]
     if world.msg.unreadable():
         return None
     number, every = index.resolve(world)
@@ -62,4 +67,4 @@ def header(world: World, inner: str | Spec, index: Index) -> Value:
 def header_count(world: World, inner: str | Spec, index: Index) -> Value:
     if world.msg.unreadable():
         return 0
-    return len([one for one in world.msg.headers if one.key == _key(world, inner)])
+    return len([one for one in world.msg.headers if one.key == key_of(world, inner)])

@@ -208,12 +208,35 @@ def forced_socket(world: World, inner: object, index: Index) -> Value:
     return None if world.msg.send_socket is None else str(world.msg.send_socket)
 
 
+def _force_named_socket(world: World, inner: object, index: Index, value: Value) -> bool:
+    if value is None:
+        world.msg.send_socket = None
+        return True
+    if isinstance(value, int) or not value:
+        world.say(-1, "pv: str value required to set the force send sock")
+        return False
+    found = next((one for one in world.sockets if one.name == str(value)), None)
+    if found is None:
+        world.say(0, f"pv: no socket found to match name [{value}]")
+    else:
+        world.msg.send_socket = found
+    return True
+
+
+@variable("fsn", set=_force_named_socket)
+def forced_socket_name(world: World, inner: object, index: Index) -> Value:
+    return (world.msg.send_socket and world.msg.send_socket.name) or None
+
+
 @variable("fsp")
 def forced_socket_port(world: World, inner: object, index: Index) -> Value:
     return 0 if world.msg.send_socket is None else world.msg.send_socket.port
 
 
-@variable("snd", "sndto", inner=one_of("ip", "af", "buf", "len", "port", "proto", "sproto"))
+_SENT = ("ip", "af", "buf", "len", "port", "proto", "sproto")
+
+
+@variable("snd", "sndto", inner=one_of(*_SENT))
 def sent_to(world: World, inner: str, index: Index) -> Value:
     sent = world.msg.notes.get("onsend")
     if sent is None:
@@ -224,6 +247,26 @@ def sent_to(world: World, inner: str, index: Index) -> Value:
         "proto": number(way.proto), "sproto": way.proto, "buf": text, "len": len(text),
     }  # fmt: skip
     return parts[inner]
+
+
+@variable("sndfrom", inner=one_of(*_SENT))
+def sent_from(world: World, inner: str, index: Index) -> Value:
+    sent = world.msg.notes.get("onsend")
+    if sent is None:
+        return None
+    socket = cast("tuple[str, Address, Way]", sent)[2].socket
+    if inner in ("ip", "port"):
+        return socket.host if inner == "ip" else socket.port
+    return sent_to(world, inner, index)
+
+
+_RECEIVED = ("af", "buf", "len", "proto", "srcip", "rcvip", "sproto", "srcport", "rcvport")
+
+
+@variable("rcv", inner=one_of(*_RECEIVED))
+def received(world: World, inner: str, index: Index) -> Value:
+    """What came, in the event routes of bytes that are no message: the stub runs none."""
+    return None
 
 
 _VIA = ("host", "port", "proto", "protoid", "branch", "rport", "received", "i")

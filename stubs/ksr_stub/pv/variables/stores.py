@@ -94,7 +94,12 @@ def avp_name(text: str) -> AvpName:
     return text.removeprefix("s:")
 
 
-def _avp_key(world: World, inner: AvpName) -> str | int:
+def avp_key(world: World, inner: AvpName) -> str | int:
+    """The name of an avp.
+
+    Raises:
+        NoValue: a variable without one.
+    """
     if not isinstance(inner, Spec):
         return inner
     value = plain(inner.value(world))
@@ -104,7 +109,7 @@ def _avp_key(world: World, inner: AvpName) -> str | int:
 
 
 def _set_avp(world: World, inner: AvpName, index: Index, value: Value) -> bool:
-    values = of(world.msg).avps.setdefault(_avp_key(world, inner), [])
+    values = of(world.msg).avps.setdefault(avp_key(world, inner), [])
     every = index.resolve(world)[1]
     kept = plain(value)
     if every:
@@ -118,7 +123,7 @@ def _set_avp(world: World, inner: AvpName, index: Index, value: Value) -> bool:
 
 @variable("avp", set=_set_avp, inner=avp_name, indexed=True)
 def avp(world: World, inner: AvpName, index: Index) -> Value:
-    values = of(world.msg).avps.get(_avp_key(world, inner), [])
+    values = of(world.msg).avps.get(avp_key(world, inner), [])
     number, every = index.resolve(world)
     if not values:
         return None
