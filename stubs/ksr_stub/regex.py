@@ -17,6 +17,7 @@ _CLASSES = {
     "space": r" \t\n\r\f\v", "blank": r" \t", "xdigit": "0-9A-Fa-f", "cntrl": r"\x00-\x1f\x7f",
     "punct": r"!-/:-@\[-`{-~", "print": r"\x20-\x7e", "graph": r"\x21-\x7e",
 }  # fmt: skip
+_BASIC = set("(){}|+?")
 _ESCAPED_CLASSES = set("wWsSbB")
 _GNU_ANCHORS = {"<": r"\b(?=\w)", ">": r"\b(?<=\w)", "`": r"\A", "'": r"\Z"}
 
@@ -42,6 +43,37 @@ def compiled(pattern: str, *, ignore_case: bool = False, newline: bool = True) -
         return re.compile(_translated(pattern, newline), flags)
     except re.error as error:
         raise BadRegex(f"bad regular expression {pattern!r}: {error}") from None
+
+
+def extended(basic: str) -> str:
+    """A basic expression as an extended one: `\\(`, `\\|`, `\\{`, `\\+` are its operators there.
+
+    A `*` that nothing stands before is itself.
+    """
+    out: list[str] = []
+    at = 0
+    while at < len(basic):
+        char = basic[at]
+        if char == "[":
+            end = _end_of_bracket(basic, at)
+            out.append(basic[at:end])
+            at = end
+            continue
+        escaped = char == "\\" and at + 1 < len(basic)
+        if escaped:
+            char = basic[at + 1]
+            out.append(char if char in _BASIC else f"\\{char}")
+        elif char in _BASIC or (char == "*" and not out):
+            out.append(f"\\{char}")
+        else:
+            out.append(char)
+        at += 1 + escaped
+    return "".join(out)
+
+
+def _end_of_bracket(pattern: str, start: int) -> int:
+    found = re.compile(r"\[\^?\]?(?:\[:[a-z]+:\]|[^\]])*\]").match(pattern, start)
+    return len(pattern) if found is None else found.end()
 
 
 def _translated(pattern: str, newline: bool) -> str:

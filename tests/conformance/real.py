@@ -6,12 +6,15 @@ import contextlib
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import attrs
+
+from .permission_calls import PEERS
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SCRIPT = Path(__file__).with_name("probe_script.py")
@@ -35,10 +38,13 @@ _MODULES = [
     "dispatcher",
     "xhttp",
     "xlog",
+    "db_sqlite",
+    "permissions",
     "app_python3",
 ]
-# the sets of dispatcher, here and in the stub
+# the sets of dispatcher and the addresses of permissions, here and in the stub
 DESTINATIONS = Path(__file__).with_name("dispatcher.list")
+ADDRESSES = Path(__file__).with_name("address.list")
 _SETTINGS = """#!KAMAILIO
 debug=-1
 log_stderror=yes
@@ -57,9 +63,23 @@ modparam("dispatcher", "hash_pvar", "$fU $rU")
 modparam("dispatcher", "setid_pvname", "$avp(set)")
 modparam("dispatcher", "attrs_pvname", "$avp(attrs)")
 modparam("htable", "htable", "t=>size=4;")
+modparam("permissions", "address_file", "{addresses}")
+modparam("permissions", "db_url", "sqlite:///{database}")
+modparam("permissions", "peer_tag_avp", "$avp(peer)")
+modparam("permissions", "peer_tag_mode", 1)
 modparam("xhttp", "event_callback", "ksr_xhttp_event")
 modparam("app_python3", "load", "{script}")
 cfgengine "python"
+"""
+_TABLES = """
+DROP TABLE IF EXISTS version;
+DROP TABLE IF EXISTS trusted;
+CREATE TABLE version (table_name VARCHAR(32), table_version INTEGER);
+INSERT INTO version VALUES ('trusted', 6), ('address', 6);
+CREATE TABLE trusted (
+    id INTEGER PRIMARY KEY, src_ip VARCHAR(50), proto VARCHAR(4), from_pattern VARCHAR(64),
+    ruri_pattern VARCHAR(64), tag VARCHAR(64), priority INTEGER
+);
 """
 _FENCE = (
     "OPTIONS sip:fence@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKfence\r\n"
@@ -130,7 +150,17 @@ class RealKamailio:
             return
         cfg = self._directory / "probe.cfg"
         modules = "\n".join(f'loadmodule "{name}.so"' for name in _MODULES)
-        cfg.write_text(_SETTINGS.format(modules=modules, script=_SCRIPT, destinations=DESTINATIONS))
+        database = self._directory / "database"
+        _make_tables(database)
+        cfg.write_text(
+            _SETTINGS.format(
+                modules=modules,
+                script=_SCRIPT,
+                destinations=DESTINATIONS,
+                addresses=ADDRESSES,
+                database=database,
+            )
+        )
         command = ["kamailio", "-f", str(cfg), "-l", f"udp:127.0.0.1:{self.port}", "-DD", "-E"]
         command += ["-Y", str(self._directory), "-P", str(self._directory / "pid"), "-m", "64"]
         with (self._directory / "log").open("wb") as log:
@@ -192,6 +222,12 @@ class RealKamailio:
 
     def _log(self) -> str:
         return (self._directory / "log").read_text(errors="replace")
+
+
+def _make_tables(database: Path) -> None:
+    with contextlib.closing(sqlite3.connect(database)) as made, made:
+        made.executescript(_TABLES)
+        made.executemany("INSERT INTO trusted VALUES (NULL, ?, ?, ?, ?, ?, ?)", PEERS)
 
 
 def _free_port() -> int:

@@ -7,11 +7,13 @@ from typing import Any
 from ksr_stub import branches, dispatch, headers, message, world
 from ksr_stub.errors import NotModelled
 from ksr_stub.message import Address, ParseError, Socket
+from ksr_stub.models.permissions import Addresses, Peer
 from ksr_stub.world import REPLY, REQUEST, World
 
 from tests.live.requirement import kamailio_version
 
-from .real import DESTINATIONS, Answer
+from .permission_calls import PEERS
+from .real import ADDRESSES, DESTINATIONS, Answer
 
 # the stub's answer to what it has no model of, and says so: there is nothing to compare
 UNMODELLED = object()
@@ -38,9 +40,13 @@ def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer
             ("dispatcher", "hash_pvar"): "$fU $rU",
             ("dispatcher", "setid_pvname"): "$avp(set)",
             ("dispatcher", "attrs_pvname"): "$avp(attrs)",
+            ("permissions", "address_file"): str(ADDRESSES),
+            ("permissions", "peer_tag_avp"): "$avp(peer)",
+            ("permissions", "peer_tag_mode"): 1,
             ("htable", "htable"): ["t=>size=4;"],
         },
     )
+    own.part(Addresses).peers.extend(Peer(*row) for row in PEERS)
     former = world.use(own)
     try:
         received = message.parse(

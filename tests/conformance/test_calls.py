@@ -16,10 +16,19 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from ksr_stub.errors import Unpredictable
 
-from . import body_calls, calls, dispatcher_calls, list_calls, socket_calls, stubbed, texts
+from . import (
+    body_calls,
+    calls,
+    dispatcher_calls,
+    list_calls,
+    permission_calls,
+    socket_calls,
+    stubbed,
+    texts,
+)
 from .real import Answer, RealKamailio
 
-_GROUPS = 14
+_GROUPS = 15
 _TAG = re.compile(r"(To:[^\r\n]*;tag=)[0-9a-f.\-]+")
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
@@ -142,6 +151,12 @@ def test_sockets_and_flags_are_those_of_the_real_one(message: str, made: list[li
 @_examples()
 @given(texts.messages(_PORT), dispatcher_calls.dispatcher_calls())
 def test_dispatcher_selects_what_the_real_one_selects(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
+
+
+@_examples()
+@given(texts.messages(_PORT), permission_calls.permission_calls())
+def test_permissions_trusts_whom_the_real_one_trusts(message: str, made: list[list[Any]]) -> None:
     _compare(message, made)
 
 
