@@ -193,6 +193,8 @@ class Phone:
     def take(self, message: Message) -> None:
         """A message arrives."""
         self.inbox.append(message)
+        if message.closes:
+            return
         if message.is_request:
             self._on_request(message)
         else:

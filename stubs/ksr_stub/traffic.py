@@ -15,6 +15,8 @@ from ksr_stub.world import Call, LogLine, Sent
 _PARAMETER = re.compile(r';\s*([^=;,<>"\s]+)(?:\s*=\s*("(?:\\.|[^"\\])*"|[^;,>\s]*))?')
 _NAME_ADDR = re.compile(r'\s*(?:"(?:\\.|[^"\\])*"|[^"<;]*)\s*<[^>]*>')
 
+_CLOSE = b"\x88"
+
 
 @attrs.frozen(eq=False, slots=False)
 class Message:
@@ -42,7 +44,15 @@ class Message:
     @property
     def is_request(self) -> bool:
         """Whether it is a request."""
-        return self._sip.is_request
+        return not self.closes and self._sip.is_request
+
+    @property
+    def closes(self) -> str:
+        """`1000 Normal closure` of a WebSocket's close frame (RFC 6455 5.5.1), '' of all else."""
+        if self.data[:1] != _CLOSE:
+            return ""
+        payload = self.data[{126: 4, 127: 6}.get(self.data[1], 2) :]
+        return f"{int.from_bytes(payload[:2])} {_text(payload[2:].decode('latin-1'))}"
 
     @property
     def method(self) -> str:
@@ -90,6 +100,8 @@ class Message:
         return parameter(self[header], name)
 
     def __str__(self) -> str:
+        if self.closes:
+            return f"close {self.closes} -> {self.proto}:{self.to.host}:{self.to.port}"
         shown = f"{self.status} {self.reason}" if self.status else f"{self.method} {self.uri}"
         return f"{shown} -> {self.proto}:{self.to.host}:{self.to.port}"
 
@@ -115,7 +127,7 @@ class Result:
     @property
     def replies(self) -> list[Message]:
         """The replies that left."""
-        return [message for message in self.sent if not message.is_request]
+        return [one for one in self.sent if not one.is_request and not one.closes]
 
     @property
     def requests(self) -> list[Message]:

@@ -5,6 +5,8 @@ The values come from runs of Kamailio 5.6.3.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import KSR
 import pytest
 from ksr_stub import message
@@ -251,3 +253,34 @@ def test_corex_looks_at_messages(ksr: Ksr) -> None:
     assert (KSR.corex.has_ruri_user(), KSR.corex.has_user_agent()) == (1, 1)
     routed(ksr, invite("sip:example.test"))
     assert (KSR.corex.has_ruri_user(), KSR.corex.has_user_agent()) == (-1, -1)
+
+
+def test_peers_are_trusted_by_address_protocol_and_uri(ksr: Ksr) -> None:
+    """allow_trusted takes the first row that fits, with peer_tag_mode all of them."""
+    request = routed(ksr, invite("sip:bob@example.test"))
+    ksr.param("permissions", "peer_tag_avp", "$avp(peer)")
+    table = ksr.world.part(Addresses)
+    assert KSR.permissions.allow_trusted() == -1
+    table.add_peer("203.0.113.7", "tcp", tag="tcp")
+    table.add_peer("203.0.113.7", from_pattern="^sip:nobody@", tag="nobody")
+    table.add_peer(
+        "203.0.113.7", "UDP", ruri_pattern="sip:\\(bob\\|al\\)@", tag="second", priority=2
+    )
+    table.add_peer(request.source.host, tag="first", priority=1)
+    assert KSR.permissions.allow_trusted() == 1
+    assert KSR.pv.get("$(avp(peer)[*])") == "first"
+    ksr.param("permissions", "peer_tag_mode", 1)
+    assert KSR.permissions.allow_trusted() == 2
+
+
+def test_host_names_and_files_of_addresses(ksr: Ksr, tmp_path: Path) -> None:
+    """address_file is read; a host name is trusted where it is asked for by its name."""
+    listed = tmp_path / "addresses"
+    listed.write_text("# group address mask port tag\n4 192.0.2.0 24 5060 net\n5 gw.test\n")
+    ksr.param("permissions", "address_file", str(listed))
+    ksr.param("permissions", "peer_tag_avp", "$avp(peer)")
+    routed(ksr, invite())
+    assert KSR.permissions.allow_address(4, "192.0.2.9", 5060) == 1
+    assert KSR.pv.get("$avp(peer)") == "net"
+    assert KSR.permissions.allow_address(5, "gw.test", 1) == 1
+    assert KSR.permissions.allow_address_group("GW.test", 1) == -1

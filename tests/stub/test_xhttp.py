@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ksr_stub.builders import options
 from ksr_stub.harness import Ksr
 from ksr_stub.traffic import Result
 
@@ -88,3 +89,42 @@ def test_http_over_udp_is_nothing(http: Ksr) -> None:
     """An HTTP request by UDP is no SIP: it is dropped."""
     assert http.receive(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").sent == []
     assert codes(http) == []
+
+
+CLOSING = """
+import sys
+import KSR
+CODES = []
+def mod_init(): return sys.modules[__name__]
+def child_init(rank): return 0
+def ksr_request_route(msg):
+    CODES.append(int(KSR.websocket.close_reason(1008, "no SIP here")))
+    CODES.append(KSR.pv.get("$ws_conid"))
+    return 1
+"""
+
+
+@pytest.fixture
+def closing(ksr: Ksr, tmp_path: Path) -> Ksr:
+    path = tmp_path / "closing_routes.py"
+    path.write_text(CLOSING)
+    ksr.listen("tcp:203.0.113.10:5060", "udp:203.0.113.10:5060")
+    ksr.load(path)
+    return ksr
+
+
+def test_a_web_socket_is_closed(closing: Ksr) -> None:
+    """The phone gets a close frame; the second time the connection is cut, then it is unknown."""
+    phone = closing.phone("1111", source=("203.0.113.7", 45012), proto="ws", domain="x.test")
+    for _ in range(3):
+        closing.receive(options("sip:x.test"), phone.source, "ws", connection=phone.connection)
+    assert [one.closes for one in phone.inbox] == ["1008 no SIP here", "1008 no SIP here"]
+    assert phone.inbox[0].data == b"\x88\x0d\x03\xf0no SIP here"
+    assert codes(closing) == [1, phone.connection] * 3
+    assert closing.results[0].replies == []
+
+
+def test_what_came_by_udp_closes_nothing(closing: Ksr) -> None:
+    """There is no WebSocket to close: -1."""
+    assert closing.receive(options("sip:x.test")).sent == []
+    assert codes(closing) == [-1, 0]

@@ -6,14 +6,20 @@ puts into SDP.
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import attrs
 
 from ksr_stub import message as sip
+from ksr_stub import pv
+from ksr_stub.pv.table import variable
+from ksr_stub.pv.values import Value, no_value
 from ksr_stub.registry import model
 from ksr_stub.world import FAILURE, World
 
+_NOTE = "rtpengine"
 _TAG = re.compile(r";\s*tag=([^;,\s]+)", re.IGNORECASE)
 _CONNECTION = re.compile(r"^c=IN IP[46] \S+", re.MULTILINE)
 _ORIGIN = re.compile(r"^(o=.*) IN IP[46] \S+", re.MULTILINE)
@@ -31,6 +37,7 @@ class Command:
     to_tag: str
     flags: str
     sdp: str = ""
+    relay_set: int = 0
 
     @property
     def flag_list(self) -> list[str]:
@@ -40,11 +47,16 @@ class Command:
 
 @attrs.define(eq=False)
 class RtpEngine:
-    """The relay: set `alive` to False and it does not answer."""
+    """The relays: set `alive` to False and they do not answer.
+
+    `answers` is what they say to a query; `down` are the sets that do not answer.
+    """
 
     address: str = "198.51.100.200"
     alive: bool = True
     commands: list[Command] = attrs.Factory(list)
+    answers: dict[str, Any] = attrs.Factory(lambda: {"result": "ok", "totals": _no_totals()})
+    down: set[int] = attrs.Factory(set)
     _ports: dict[tuple[str, str, int], int] = attrs.Factory(dict)
 
     @property
@@ -59,23 +71,21 @@ class RtpEngine:
         return live
 
     def ask(self, world: World, name: str, flags: str, sdp: str = "") -> bool:
-        """Let it do something; False where it does not answer."""
-        if not self.alive:
-            world.say(-1, "rtpengine: no available proxies")
-            return False
+        """Let a relay of each chosen set do something; False where one does not answer."""
         received = world.msg
         sender, receiver = (_TAG.search(received.get(header)) for header in ("from", "to"))
-        self.commands.append(
-            Command(
-                name,
-                received.get("call-id"),
-                sender[1] if sender else "",
-                receiver[1] if receiver else "",
-                flags,
-                sdp,
-            )
-        )
-        return True
+        if sender is None or not received.get("call-id"):
+            world.say(-1, "rtpengine: can't get Call-Id field or From tag")
+            return False
+        chosen = _chosen(world)
+        for number in () if chosen is None else chosen:
+            if not self.alive or number in self.down:
+                world.say(-1, "rtpengine: no available proxies")
+                return False
+            to_tag = receiver[1] if receiver else ""
+            call_id = received.get("call-id")
+            self.commands.append(Command(name, call_id, sender[1], to_tag, flags, sdp, number))
+        return chosen is not None
 
     def rewrite(self, sdp: str, call_id: str, tag: str, flags: str) -> str:
         """The SDP with the relay's address and ports; a stream with port 0 keeps it."""
@@ -99,6 +109,108 @@ class RtpEngine:
 
     def _first_port(self, call_id: str, tag: str) -> int:
         return self._ports.get((call_id, tag, 0), 30000)
+
+
+def _no_totals() -> dict[str, dict[str, int]]:
+    return {kind: {"packets": 0, "bytes": 0, "errors": 0} for kind in ("RTP", "RTCP")}
+
+
+def _configured(world: World) -> set[int]:
+    """The sets of `rtpengine_sock`: `udp:...` is in the default one, `2 == udp:...` in set 2."""
+    given: str | tuple[str, ...] = world.param("rtpengine", "rtpengine_sock", ())
+    texts = (given,) if isinstance(given, str) else given
+    default = int(world.param("rtpengine", "setid_default", 0))
+    numbers = [text.partition("==")[0].strip() for text in texts if "==" in text]
+    bare = len(numbers) < len(texts) or not texts
+    return {int(number) for number in numbers} | ({default} if bare else set())
+
+
+def _chosen(world: World) -> tuple[int, ...] | None:
+    """The sets that the message was given to, else the default one; None for a wrong one."""
+    name = str(world.param("rtpengine", "setid_avp", ""))
+    forced = pv.get(world, name) if name else None
+    if isinstance(forced, int):
+        return (forced,) if forced in _configured(world) else None
+    default = int(world.param("rtpengine", "setid_default", 0))
+    chosen = world.msg.notes.get(_NOTE, (default,))
+    return chosen if isinstance(chosen, tuple) else None
+
+
+@model("rtpengine")
+def set_rtpengine_set(world: World, r1: int) -> int:
+    """Choose the set of relays for this message; -1: there is no such set."""
+    return set_rtpengine_set2(world, r1, r1)
+
+
+@model("rtpengine")
+def set_rtpengine_set2(world: World, r1: int, r2: int) -> int:
+    """Choose two sets, one after the other: each gets all commands. -1: one is not there."""
+    if not {r1, r2} <= _configured(world):
+        world.say(-1, f"rtpengine: rtpp_proxy set {r1} or {r2} not configured")
+        return -1
+    world.msg.notes[_NOTE] = (r1,) if r1 == r2 else (r1, r2)
+    return 1
+
+
+@model("rtpengine")
+def rtpengine_query(world: World, flags: str) -> int:
+    """Ask for the statistics of the call; -1 without an answer."""
+    return 1 if world.part(RtpEngine).ask(world, "query", flags) else -1
+
+
+@model("rtpengine")
+def rtpengine_query0(world: World) -> int:
+    """As rtpengine_query, without flags."""
+    return rtpengine_query(world, "")
+
+
+@model("rtpengine")
+def rtpengine_query_v(world: World, fmt: str, dpv: str) -> int:
+    """Write what the relay knows of the call into a variable.
+
+    Args:
+        world: its message is of the call.
+        fmt: `j` is JSON, `jp` JSON with line breaks.
+        dpv: the variable.
+    Returns:
+        1, -1 without an answer, for a wrong format or variable.
+    """
+    target = pv.lookup(world, dpv)
+    if target is None or target.variable.set is None:
+        world.say(-1, f"rtpengine: target pv is not writable: {dpv}")
+        return -1
+    relay = world.part(RtpEngine)
+    if not relay.ask(world, "query", "") or fmt[:1].lower() != "j":
+        return -1
+    pretty = fmt[1:2].lower() == "p"
+    text = _pretty(relay.answers) if pretty else json.dumps(relay.answers, separators=(",", ":"))
+    pv.put(world, dpv, text)
+    return 1
+
+
+def _pretty(value: object, depth: int = 1) -> str:
+    """JSON with tabs, as srjson writes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(_pretty(one, depth + 1) for one in value)}]"
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    tabs = "\t" * depth
+    lines = [f"{tabs}{json.dumps(k)}:\t{_pretty(v, depth + 1)}" for k, v in value.items()]
+    return "{\n" + ",\n".join(lines) + "\n" * bool(lines) + "\t" * (depth - 1) + "}"
+
+
+@variable("rtpstat", "rtpestat")
+def rtp_statistics(world: World, inner: object, index: object) -> Value:
+    """The totals of the call."""
+    relay = world.part(RtpEngine)
+    totals = relay.answers.get("totals", {}) if relay.ask(world, "query", "") else {}
+    if not {"RTP", "RTCP"} <= totals.keys():
+        raise no_value(world, "rtpengine: no totals")
+    return "; ".join(
+        f"{kind}: "
+        + ", ".join(f"{totals[kind].get(n, -1)} {n}" for n in ("bytes", "packets", "errors"))
+        for kind in ("RTP", "RTCP")
+    )
 
 
 def _relay(world: World, name: str, flags: str) -> int:

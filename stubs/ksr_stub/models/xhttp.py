@@ -61,12 +61,6 @@ def receive(
 server.NON_SIP.append(receive)
 
 
-@variable("ws_conid")
-def web_socket(world: World, inner: object, index: object) -> Value:
-    """The number of the connection that the message came by."""
-    return world.msg.connection
-
-
 @variable("hu")
 def http_uri(world: World, inner: object, index: object) -> Value:
     return get_hu(world)
