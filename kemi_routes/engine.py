@@ -98,7 +98,7 @@ def ksr_request_route(_msg: object) -> int:
     """Every SIP request: the steps one after the other, until one is done with it."""
     step = STEPS[0]
     try:
-        for step in REGISTER_STEPS if KSR.is_REGISTER() else STEPS:
+        for step in REGISTER_STEPS if KSR.is_REGISTER() else STEPS:  # pragma: no branch
             if step() is DONE:
                 break
     except Exception as error:

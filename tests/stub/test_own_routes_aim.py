@@ -111,6 +111,80 @@ def test_each_side_has_a_seal_of_its_own(server: Ksr) -> None:
     assert re.search(r";seal=[0-9a-f]{18}-[0-9a-f]{12}[;>]", call.final["Record-Route"])
 
 
+def test_a_stranger_reaches_our_user_by_way_of_the_proxy_before_us(server: Ksr) -> None:
+    """And nobody else by it: its place is what the stranger's seal names."""
+    caller, callee = bob(server), carol(server)
+    caller.register()
+    proxies = ["<sip:198.51.100.9:5070;lr>", f"<sip:{VICTIM};lr>"]
+    call = caller.call(callee.aor, headers={"Record-Route": proxies[0]})
+    ringing = callee.incoming()
+    ringing.ring()
+    ours, _ = routes_of(ringing.invite)
+    for proxy, to in zip(proxies, [[("198.51.100.9", 5070)], []], strict=True):
+        data = inside(
+            "INFO",
+            ringing.invite,
+            call.replies[-1],
+            f"sip:2222@{PRIVATE}",
+            [ours, proxy],
+            back=True,
+        )
+        sent = server.receive(data, PEER).requests
+        assert [(one.to.host, one.to.port) for one in sent] == to
+
+
+def test_a_stranger_reaches_our_user_at_his_public_address(server: Ksr) -> None:
+    """Without NAT the Contact is the place."""
+    caller = server.phone(
+        "2222", "second secret", source=("198.51.100.9", 50999), private=("198.51.100.9", 50999)
+    )
+    callee = carol(server)
+    caller.register()
+    call = caller.call(callee.aor)
+    ringing = callee.incoming()
+    ringing.ring()
+    routes = routes_of(ringing.invite)
+    for host, sent in (("198.51.100.9:50999", 1), (VICTIM, 0)):
+        data = inside(
+            "INFO", ringing.invite, call.replies[-1], f"sip:2222@{host}", routes, back=True
+        )
+        assert len(server.receive(data, PEER).requests) == sent
+
+
+def test_a_stranger_reaches_our_user_by_way_of_the_proxy_behind_us(server: Ksr) -> None:
+    """A proxy on the way to the phone is what the seal of the caller names."""
+    callee, caller = bob(server), carol(server)
+    callee.register()
+    call = caller.call(callee.aor)
+    ringing = callee.incoming()
+    proxy = "<sip:198.51.100.9:50999;lr>"
+    data = ringing.invite.data
+    data = data.replace(b"Record-Route: ", f"Record-Route: {proxy}\r\nRecord-Route: ".encode(), 1)
+    passed_on = Message(data, ringing.invite.to)
+    callee.reply(passed_on, 180, tag="callee", headers=[("Contact", f"<{callee.contact}>")])
+    ringing_reply = call.replies[-1]
+    its_own, ours = routes_of(ringing_reply)
+    assert its_own == proxy
+    target = f"sip:2222@{PRIVATE}"
+    for there, sent in (([ours, proxy], 1), ([ours, f"<sip:{VICTIM};lr>"], 0)):
+        data = inside("INFO", ringing.invite, ringing_reply, target, there, back=False)
+        assert len(server.receive(data, PEER).requests) == sent
+
+
+def test_a_stranger_whose_user_has_no_binding_goes_nowhere(server: Ksr) -> None:
+    """Nor does one whose R-URI leads nowhere."""
+    callee, caller = bob(server), carol(server)
+    callee.register()
+    call = caller.call(callee.aor)
+    ringing = callee.incoming()
+    ringing.answer()
+    callee.unregister()
+    routes = routes_of(call.final)
+    for target in (f"sip:victim@{VICTIM}", "tel:+4930"):
+        data = inside("INFO", ringing.invite, call.final, target, routes, back=False)
+        assert server.receive(data, PEER).requests == []
+
+
 def test_our_user_may_move_to_where_he_registers(server: Ksr) -> None:
     """The stranger's seal leads to his bindings too."""
     callee, caller = bob(server), carol(server)

@@ -220,6 +220,22 @@ def test_a_new_password_that_nobody_has_announced_is_right(server: Ksr) -> None:
     assert alice(server, SECRET).register().status == 401
 
 
+def test_a_wrong_password_while_the_database_is_away(server: Ksr) -> None:
+    """503: it may be a new one."""
+    assert alice(server).register().status == 200
+    server.lose_database()
+    assert alice(server, "wrong").register().status == 503
+
+
+def test_a_domain_in_capitals_is_the_same_subscriber(server: Ksr) -> None:
+    """Whom shared memory knows as well."""
+    phone = alice(server)
+    assert phone.register().status == 200
+    shouted = f"<sip:1111@{DOMAIN.upper()}>"
+    assert phone.register(headers={"From": f"{shouted};tag=x", "To": shouted}).status == 200
+    assert queries(server) == 1
+
+
 def test_who_was_removed_is_refused(server: Ksr) -> None:
     """Even before it is announced, as soon as a wrong password is checked."""
     assert alice(server).register().status == 200
@@ -311,6 +327,21 @@ def test_a_database_without_triggers_is_asked_again_every_two_seconds(
         assert phone.register().status == 200
         assert queries(server) == asked
     assert log_of(server, "does not announce changes") == 1
+
+
+@pytest.mark.parametrize("name", ["x.sqlite", "nowhere/x.sqlite"])
+def test_a_database_that_can_not_be_read_is_asked_by_everybody(
+    ksr: Ksr, database: Path, name: str
+) -> None:
+    """The listener says why, once; subscribers are served as long as auth_db is."""
+    database.write_bytes(b"this is no database" * 100)
+    server = start(ksr, DBURL=f"sqlite://{database.parent}/{name}")
+    phone = alice(server)
+    for asked in (1, 2):
+        listen(server)
+        assert phone.register().status == 200
+        assert queries(server) == asked
+    assert log_of(server, "every request asks the database for now") == 1
 
 
 # The database is away

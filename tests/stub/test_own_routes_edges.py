@@ -49,6 +49,28 @@ def test_a_request_that_another_worker_is_at_is_left_to_it(server: Ksr) -> None:
     assert result.sent == []
 
 
+def test_a_contact_with_headers_gets_no_alias(server: Ksr) -> None:
+    """Behind them it would be no parameter; the phone is reached where it was received from."""
+    phone = bob(server)
+    uri = "sip:2222@192.168.0.103:5060?Subject=x"
+    assert phone.register(headers={"Contact": f"<{uri}>"}).status == 200
+    assert [one.uri for one in server.location.bindings("2222@example.test")] == [uri]
+    server.receive(message("sip:2222@example.test", sender=STRANGER))
+    assert phone.requests("MESSAGE")
+
+
+def test_a_phone_without_nat_that_moves_leaves_no_binding_behind(server: Ksr) -> None:
+    """Its Call-ID says that it is the same phone."""
+    for port in (50999, 51234):
+        place = ("198.51.100.9", port)
+        phone = server.phone("2222", "second secret", source=place, private=place)
+        contact = {"Call-ID": "of one phone", "Contact": f"<sip:2222@198.51.100.9:{port}>"}
+        assert phone.register(headers=contact).status == 200
+    assert [one.uri for one in server.location.bindings("2222@example.test")] == [
+        contact["Contact"][1:-1]
+    ]
+
+
 def test_a_cancel_is_passed_on_without_routes_for_its_replies(server: Ksr) -> None:
     """The branches of the INVITE know what to do with them."""
     bob(server).register()
@@ -190,7 +212,7 @@ def test_each_code_of_a_check_has_its_answer(
     assert auth.verdict(code, nonce_is_good) is answer
 
 
-@pytest.mark.parametrize("nonce", ["", "too short", "ä"])
+@pytest.mark.parametrize("nonce", ["", "too short", "ä" * 60, "!" * 60, "A" * 60])
 def test_what_is_no_nonce_of_ours_is_bound_to_nothing(nonce: str) -> None:
     assert not digest.is_bound(nonce, "call", "192.0.2.1", "secret")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from ksr_stub.builders import message, options
 from ksr_stub.harness import Ksr
@@ -78,6 +80,36 @@ def test_bindings_that_another_worker_is_stuck_with_are_503(server: Ksr) -> None
     called = server.receive(message("sip:2222@example.test", sender=STRANGER)).reply
     assert (called.status, called["Retry-After"]) == (503, "10")
     assert alice(server).register().status == 200
+
+
+def test_a_database_that_fails_after_a_long_time_is_away(
+    server: Ksr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one is not made to wait for it."""
+    phone = alice(server)
+    monkeypatch.setattr(sys.modules["kemi_routes.patience"], "LONG", -1.0)
+    server.lose_database()
+    assert phone.register().status == 503
+    server.lose_database(lost=False)
+    assert phone.register().status == 503
+    timer(server)
+    assert phone.register().status == 200
+
+
+def test_a_wait_that_outlasts_its_counter_is_not_counted_twice(server: Ksr) -> None:
+    """htable forgets the counters after a minute without a change."""
+
+    def long_ago(*_arguments: object) -> int:
+        table = server.world.part(Tables).get(patience.TABLE)
+        assert table is not None
+        table.cells.clear()
+        return -1
+
+    server.answer("auth_db.auth_check", long_ago)
+    assert alice(server).register().status == 503
+    table = server.world.part(Tables).get(patience.TABLE)
+    assert table is not None
+    assert "pool 0" not in table.cells
 
 
 def test_a_queue_is_empty_afterwards_whatever_happened(server: Ksr) -> None:
