@@ -13,7 +13,7 @@ RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamail
 	kamailio-tls-modules kamailio-websocket-modules openssl
 TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
 
-STACK_PACKAGES := debootstrap git iproute2 nftables openssl
+STACK_PACKAGES := debootstrap git iproute2 nftables openssl procps
 
 .PHONY: help run test stack-test lock bench attacks unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
 
