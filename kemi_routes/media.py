@@ -6,6 +6,8 @@ deletes the session that goes on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import KSR
 
 from kemi_routes import settings
@@ -14,6 +16,8 @@ from kemi_routes import settings
 # own. via-branch: each phone of a forked call has its own offer, and its early answer stays apart.
 ALWAYS = "replace-origin replace-session-connection port-latching via-branch=auto-next"
 _ICE = {"keep": "", "force": " ICE=force", "remove": " ICE=remove"}
+# where the request of a transaction has arrived, for a reply that is an offer
+_ARRIVED = "$avp(kemi_arrived)"
 
 
 def flags(ice: str, *, has_ice: bool) -> str:
@@ -29,16 +33,29 @@ def flags(ice: str, *, has_ice: bool) -> str:
 
 def announce() -> None:
     """Before a request has branches: let its replies know whether it has the offer."""
-    if settings.active.rtpengine is not None and KSR.is_method_in("IU") and _has_sdp():
+    if settings.active.rtpengine is None or not KSR.is_method_in("IU"):
+        return
+    if _has_sdp():
         KSR.setflag(settings.active.flt_sdp_offered)
+    elif settings.active.rtp_interface is not None:
+        KSR.pv.sets(_ARRIVED, KSR.pv.gete("$Ri"))
 
 
-def offer() -> None:
-    """A request that leaves for a phone: its SDP is an offer, in ACK and PRACK an answer."""
+def branch() -> None:
+    """A branch of a new call: its phone may be in another network than the caller."""
+    offer(_direction(_leaves_from()) if settings.active.rtp_interface else "")
+
+
+def offer(more: str = "") -> None:
+    """A request that leaves for a phone: its SDP is an offer, in ACK and PRACK an answer.
+
+    Args:
+        more: flags for the two sides of a new call; within a dialog rtpengine knows its networks.
+    """
     if settings.active.rtpengine is None or not _has_sdp():
         return
     if KSR.is_method_in("IU"):
-        _check(int(KSR.rtpengine.rtpengine_offer(_flags())))
+        _check(int(KSR.rtpengine.rtpengine_offer(_flags() + more)))
     elif KSR.is_method_in("AE"):
         _check(int(KSR.rtpengine.rtpengine_answer(_flags())))
 
@@ -59,7 +76,8 @@ def reply() -> None:
     if KSR.isflagset(settings.active.flt_sdp_offered):
         _check(int(KSR.rtpengine.rtpengine_answer(_flags())))
     else:
-        _check(int(KSR.rtpengine.rtpengine_offer(_flags())))
+        more = _direction(KSR.pv.gete(_ARRIVED)) if settings.active.rtp_interface else ""
+        _check(int(KSR.rtpengine.rtpengine_offer(_flags() + more)))
 
 
 def failed() -> None:
@@ -70,6 +88,28 @@ def failed() -> None:
 
 def _flags() -> str:
     return flags(settings.active.media_ice, has_ice=KSR.textops.search_body("a=ice-ufrag:") > 0)
+
+
+def direction(interfaces: Mapping[str, str], *sides: str) -> str:
+    """The flags that name rtpengine's interfaces towards both sides.
+
+    Args:
+        interfaces: their names by address.
+        sides: our address that the offer has reached, and the one that it leaves from.
+    Returns:
+        The flags; "" where one of the two is unknown, and rtpengine takes its first.
+    """
+    names = [interfaces.get(address.strip("[]")) for address in sides]
+    return "".join(f" direction={name}" for name in names) if all(names) else ""
+
+
+def _direction(leaves: str) -> str:
+    return direction(settings.active.rtp_interface or {}, KSR.pv.gete("$Ri"), leaves)
+
+
+def _leaves_from() -> str:
+    # the socket on which the phone has registered, such as udp:192.0.2.1:5060
+    return str(KSR.pv.gete("$fs")).partition(":")[2].rpartition(":")[0]
 
 
 def _has_sdp() -> bool:

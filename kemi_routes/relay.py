@@ -53,7 +53,7 @@ def _calls_our_user() -> bool:
 def branch() -> None:
     """Each branch goes to the alias of its own binding, with its own side of the media."""
     nat.follow_binding()
-    media.offer()
+    media.branch()
 
 
 def reply() -> None:

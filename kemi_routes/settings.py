@@ -159,6 +159,21 @@ def rtpengine_socket(value: str) -> str:
     return value
 
 
+def rtp_interfaces(value: str) -> dict[str, str]:
+    """rtpengine's interfaces, `name/address` or `name/address!advertised`, with `;` between.
+
+    Returns:
+        The names by address, of those that have one.
+    """
+    found = {}
+    for item in value.split(";"):
+        name, _, address = item.strip().rpartition("/")
+        address = host(address.partition("!")[0]).strip("[]")
+        if name:
+            found[address] = name
+    return found
+
+
 def sip_uri(value: str) -> str:
     """A SIP URI."""
     if not re.fullmatch(r"sips?:[^@\s]+@[^@\s]+", value):
@@ -267,6 +282,12 @@ class Settings:
     fr_inv_timer: int = setting(number(1000, 600000), "ms", "A phone may ring.")
     rtpengine: str | None = setting(
         rtpengine_socket, "socket", "Control socket of rtpengine; media go directly if unset."
+    )
+    rtp_interface: Mapping[str, str] | None = setting(
+        rtp_interfaces,
+        "name/address;...",
+        "rtpengine's interfaces, where it has one in each of several networks with a socket of"
+        " `LISTEN`: a call's two sides are each told the address in theirs.",
     )
     media_ice: str = setting(
         one_of("keep", "force", "remove"), "word", "ICE candidates in SDP when rtpengine relays."

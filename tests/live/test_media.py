@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
 
 from .call import Call
-from .conversation import PATIENCE, answer, hang_up, ring
-from .homes import PRIVATE, Homes, two_homes
+from .conversation import PATIENCE, answer, hang_up, reinvite, ring
+from .homes import PRIVATE, Homes, registered, two_homes
 from .media import RtpStream, media_address
 from .message import Message
-from .network import SERVER, Network
+from .network import SERVER, Namespace, Network
 from .patience import eventually
 from .phone import Phone
 from .requirement import require
@@ -22,6 +22,7 @@ from .server import Server
 from .softphone import Softphone
 
 BEHIND_NAT = "10.0.0.10"
+INSIDE, INNER_PHONE = "10.10.0.10", "10.10.0.20"
 RELAY = {"RTPENGINE": "udp:127.0.0.1:2223"}
 # So that a test sees at once what rtpengine was told; by default it waits half a minute.
 FORGET_AT_ONCE = ("--delete-delay=0",)
@@ -63,6 +64,37 @@ def relay(homes_and_relay: tuple[Homes, RtpEngine]) -> RtpEngine:
     return homes_and_relay[1]
 
 
+def talk(caller: Phone, callee: Phone) -> tuple[Ends, Voices]:
+    """A call whose phones know from SDP where to send."""
+    voices = RtpStream(caller.host), RtpStream(callee.host)
+    call, incoming = ring(caller, callee, voices[0].sdp())
+    ends = answer(call, incoming, voices[1].sdp())
+    connect_voices(voices, incoming.message, call.wait_for(200))
+    return ends, voices
+
+
+def talk_late(caller: Phone, callee: Phone) -> tuple[Ends, Voices]:
+    """A call whose offer comes with the 200, and its answer with the ACK."""
+    voices = RtpStream(caller.host), RtpStream(callee.host)
+    call, incoming = ring(caller, callee)
+    incoming.reply(200, voices[1].sdp())
+    offer = call.wait_for(200, PATIENCE)
+    call.ack(voices[0].sdp())
+    connect_voices(voices, callee.expect_request("ACK", PATIENCE).message, offer)
+    return (call, incoming.call), voices
+
+
+def connect_voices(voices: Voices, to_second: Message, to_first: Message) -> None:
+    """Let each side send to where the SDP says that it got."""
+    voices[0].remote, voices[1].remote = (media_address(m.body) for m in (to_first, to_second))
+
+
+def assert_they_hear_each_other(one: RtpStream, other: RtpStream) -> None:
+    """RTP flows in both directions from now on."""
+    wanted = max(one.heard(other), other.heard(one)) + PACKETS
+    assert min(RtpStream.exchange(one, other, wanted, PATIENCE)) >= wanted
+
+
 # A call and its media
 
 
@@ -102,17 +134,10 @@ def test_a_call_whose_offer_comes_with_the_200_has_media_both_ways(
     alice: Phone, bob: Phone
 ) -> None:
     """RFC 3261 13.2.1: an INVITE without SDP; the 200 has the offer, the ACK the answer."""
-    voices = RtpStream(alice.host), RtpStream(bob.host)
-    call, incoming = ring(alice, bob)
-    incoming.reply(200, voices[1].sdp())
-    offer = call.wait_for(200, PATIENCE)
-    call.ack(voices[0].sdp())
-    ack = bob.expect_request("ACK", PATIENCE).message
-    assert SERVER in offer.body
-    assert SERVER in ack.body
-    connect_voices(voices, ack, offer)
+    ends, voices = talk_late(alice, bob)
+    assert {voice.remote[0] for voice in voices if voice.remote} == {SERVER}
     assert_they_hear_each_other(*voices)
-    hang_up(call, incoming.call)
+    hang_up(*ends)
 
 
 # What becomes of the session
@@ -277,6 +302,54 @@ def test_media_pass_a_server_that_is_behind_nat_itself() -> None:
             hang_up(*ends)
 
 
+@pytest.fixture(scope="module")
+def two_networks() -> Iterator[Homes]:
+    """A server with a public and a private interface, which has a relay in both networks."""
+    require("root", "ip", "nft", "kamailio", "rtpengine")
+    with Network() as network:
+        host = network.server_with_two_interfaces(INSIDE)
+        interfaces = f"public/{SERVER};private/{INSIDE}"
+        RtpEngine(host, interfaces, FORGET_AT_ONCE)
+        listen = f"udp:{SERVER}:5060 udp:{INSIDE}:5060"
+        yield Homes(network, Server(host, listen, {**RELAY, "RTP_INTERFACE": interfaces}))
+
+
+@pytest.fixture(scope="module")
+def inner_host(two_networks: Homes) -> Namespace:
+    """A host of the private network, with no way out of it."""
+    return two_networks.network.private_host(INNER_PHONE)
+
+
+@pytest.fixture
+def inner(two_networks: Homes, inner_host: Namespace) -> Iterator[Phone]:
+    """3333, in the private network."""
+    phone = two_networks.server.phone(inner_host, "3333", server=(INSIDE, 5060))
+    with registered(two_networks.server, phone):
+        yield phone
+
+
+@pytest.mark.parametrize("call", [talk, talk_late], ids=["offer-in-invite", "offer-in-200"])
+@pytest.mark.parametrize("caller", ["public", "private"])
+def test_phones_of_two_networks_hear_each_other(
+    two_networks: Homes,
+    inner: Phone,
+    caller: str,
+    call: Callable[[Phone, Phone], tuple[Ends, Voices]],
+) -> None:
+    """Each is told the relay's address in its own network, in a re-INVITE as well."""
+    with two_networks.phone("home", "1111") as outer:
+        told = {outer: SERVER, inner: INSIDE}
+        first, second = (outer, inner) if caller == "public" else (inner, outer)
+        ends, voices = call(first, second)
+        assert [voice.remote[0] for voice in voices if voice.remote] == [told[first], told[second]]
+        assert_they_hear_each_other(*voices)
+        for sides, (offers, answers) in ((ends, voices), (ends[::-1], voices[::-1])):
+            again = reinvite(*sides, offers.sdp(), answers.sdp())
+            assert media_address(again.body)[0] == told[sides[1].phone]
+        assert_they_hear_each_other(*voices)
+        hang_up(*ends)
+
+
 @pytest.mark.parametrize("relay_ends", ["before the start", "while it serves"])
 def test_calls_go_on_without_the_relay_and_the_log_says_so(relay_ends: str) -> None:
     with (
@@ -330,26 +403,6 @@ def softphone(homes: Homes, home: str, user: str) -> Softphone:
     phone = Softphone(homes.host(home), user, homes.server.domain, password)
     phone.wait_for("REGISTER_OK", PATIENCE)
     return phone
-
-
-def talk(caller: Phone, callee: Phone) -> tuple[Ends, Voices]:
-    """A call whose phones know from SDP where to send."""
-    voices = RtpStream(caller.host), RtpStream(callee.host)
-    call, incoming = ring(caller, callee, voices[0].sdp())
-    ends = answer(call, incoming, voices[1].sdp())
-    connect_voices(voices, incoming.message, call.wait_for(200))
-    return ends, voices
-
-
-def connect_voices(voices: Voices, to_second: Message, to_first: Message) -> None:
-    """Let each side send to where the SDP says that it got."""
-    voices[0].remote, voices[1].remote = (media_address(m.body) for m in (to_first, to_second))
-
-
-def assert_they_hear_each_other(one: RtpStream, other: RtpStream) -> None:
-    """RTP flows in both directions from now on."""
-    wanted = max(one.heard(other), other.heard(one)) + PACKETS
-    assert min(RtpStream.exchange(one, other, wanted, PATIENCE)) >= wanted
 
 
 def assert_forgotten(relay: RtpEngine, call: Call) -> None:

@@ -16,10 +16,11 @@ from tests.live.homes import public_address
 from tests.live.message import parameter
 from tests.live.network import CommandFailed, Namespace
 from tests.live.patience import eventually
+from tests.live.phone import Phone
 
 from .certificate import Authority
 from .elsewhere import database_elsewhere
-from .outside import Outside, call_and_hang_up, talk
+from .outside import INTERNET, Outside, call_and_hang_up, talk
 from .stack import Stack
 from .test_data import BACK_TO_4_0
 
@@ -162,3 +163,25 @@ def test_a_database_of_somebody_else_is_named_as_the_reason(stack: Stack) -> Non
         finally:
             stack.configure()
             stack.up()
+
+
+def test_phones_of_two_networks_talk_through_the_relay(outside: Outside) -> None:
+    """RTP_INTERFACE: each is told the relay's address in its own network."""
+    stack = outside.stack
+    outside.network.private_network_of_this_machine(INSIDE)
+    sockets = (
+        f"{kind}:{host}:5060" for host in (f"{INTERNET}.1", INSIDE) for kind in ("udp", "tcp")
+    )
+    networks = f"public/{INTERNET}.1;private/{INSIDE}"
+    own = {"LISTEN": " ".join(sockets), "RTP_INTERFACE": networks, "SIP_DOMAIN": DOMAIN}
+    with configured(stack, **own), outside.phones(domain=DOMAIN) as (alice, _):
+        inside = outside.network.private_host(INNER_PHONE)
+        secret = outside.password(f"3333@{DOMAIN}")
+        carol = Phone(inside, "3333", DOMAIN, secret, (INSIDE, 5060), "udp")
+        assert carol.register().status == 200
+        told = {alice: f"{INTERNET}.1", carol: INSIDE}
+        for pair in ((alice, carol), (carol, alice)):
+            ends, voices = talk(*pair)
+            assert [voice.remote[0] for voice in voices if voice.remote] == [told[p] for p in pair]
+            hang_up(*ends)
+        carol.close()

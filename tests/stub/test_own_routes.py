@@ -6,6 +6,8 @@ import pytest
 from ksr_stub.builders import invite, options, register
 from ksr_stub.harness import Ksr
 
+from kemi_routes import media
+
 from .own_routes import alice, bob, registered, ring, start
 
 
@@ -160,6 +162,22 @@ def test_media_are_relayed(ksr: Ksr) -> None:
     assert len(server.rtpengine.sessions) == 1
     call.hang_up()
     assert server.rtpengine.sessions == set()
+
+
+def test_the_relay_is_told_both_networks_of_a_call(ksr: Ksr) -> None:
+    """With RTP_INTERFACE, in the offer that begins it; one that is unknown names none."""
+    ksr.listen("udp:203.0.113.10:5060", "udp:10.10.0.10:5060")
+    networks = "public/203.0.113.10;private/10.10.0.10"
+    server = start(ksr, RTPENGINE="udp:127.0.0.1:2223", RTP_INTERFACE=networks)
+    ring(server)[1].answer()
+    offer, answer = server.rtpengine.commands
+    assert offer.flag_list[-2:] == ["direction=public", "direction=public"]
+    assert "direction=" not in answer.flags
+    names = {"203.0.113.10": "public", "2001:db8::1": "private"}
+    assert media.direction(names, "203.0.113.10", "[2001:db8::1]") == (
+        " direction=public direction=private"
+    )
+    assert media.direction(names, "203.0.113.10", "") == ""
 
 
 def test_a_dead_relay_does_not_stop_a_call(ksr: Ksr) -> None:

@@ -12,7 +12,7 @@ from kemi_routes import prepare, settings
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 # what rtpengine takes, what docker compose itself takes, and what the image has set
-OTHERS = {"RTP_PORTS", "RTP_INTERFACE", "TLS_DIR"}
+OTHERS = {"RTP_PORTS", "TLS_DIR"}
 FIXED = {"RUN_DIR"}
 
 

@@ -69,6 +69,12 @@ def test_every_setting_is_taken_from_local_file_environment_and_default_in_this_
         ("media_ice", "force", "force"),
         ("rtpengine", "udp:127.0.0.1:2223", "udp:127.0.0.1:2223"),
         ("rtpengine", "", None),
+        ("rtp_interface", "10.0.0.1!192.0.2.1", {}),
+        (
+            "rtp_interface",
+            "a/10.0.0.1!192.0.2.1;b/2001:db8::1",
+            {"10.0.0.1": "a", "2001:db8::1": "b"},
+        ),
     ],
 )
 def test_a_right_value_is_taken(name: str, given: str, meant: object) -> None:
@@ -103,6 +109,7 @@ def test_a_right_value_is_taken(name: str, given: str, meant: object) -> None:
         ("PING_FROM", "keepalive", "such as sip:keepalive@example.test"),
         ("MAX_CONTACTS", "0", "a whole number from 1 to 100"),
         ("RTPENGINE", "127.0.0.1:2223", "such as udp:127.0.0.1:2223"),
+        ("RTP_INTERFACE", "public/192.0.2;private/10.0.0.1", "'192.0.2' is no IP address"),
         ("MEDIA_ICE", "maybe", "one of: keep, force, remove"),
         ("CHILDREN", "0", "a whole number from 1 to 256"),
         ("DB_TIMEOUT", "0", "a whole number from 1 to 60"),
