@@ -95,7 +95,8 @@ def _check_credentials(header: str, *, registers: bool) -> Outcome:
         given = _given(header, realm)
         if given is None:
             return _challenge(realm)
-        digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself)
+        algorithm = settings.active.digest_algorithm
+        digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself, algorithm)
     except digest.Malformed as error:
         _log(Verdict.MALFORMED, 0, given.get("username", "") if given else KSR.pv.getw("$au"))
         KSR.sl.sl_send_reply(400, str(error))

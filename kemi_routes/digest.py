@@ -22,7 +22,8 @@ _URI = re.compile(
     r"(?P<scheme>sips?):(?P<user>[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]*)(?::(?P<port>\d+))?(?:[;?].*)?",
     re.IGNORECASE | re.DOTALL,
 )
-_RESPONSE = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
+_HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
+LENGTHS = {"MD5": 32, "SHA-256": 64}  # hexadecimal digits of a hash
 _NONCE_LENGTH = 60  # base64 of 45 bytes, see `is_bound`
 _BOUND = slice(32, 56)  # base64 of the bytes 24 to 41
 # A longer header is read slowly, so that what is remembered of them stays small.
@@ -98,13 +99,16 @@ def _read_any(header: str, at: int) -> dict[str, str]:
     return fields
 
 
-def check(fields: dict[str, str], uri: str, is_ours: Callable[[str], bool]) -> None:
+def check(
+    fields: dict[str, str], uri: str, is_ours: Callable[[str], bool], algorithm: str = "MD5"
+) -> None:
     """Hold the fields against the request that they came with.
 
     Args:
         fields: as `read` gives them.
         uri: the R-URI of the request.
         is_ours: whether a URI is one of this server, as `KSR.is_myself` says.
+        algorithm: the one of the challenge; credentials that name none mean MD5 (RFC 7616 3.4).
     Raises:
         Malformed: a field is missing or impossible, the algorithm is not the one of the challenge,
             or the `uri` is another one (RFC 2617 3.2.2.5: 400).
@@ -113,10 +117,11 @@ def check(fields: dict[str, str], uri: str, is_ours: Callable[[str], bool]) -> N
         raise Malformed("Incomplete Credentials")
     if len(fields["username"]) > _MAX_USERNAME:
         raise Malformed("Username Too Long")
-    if fields.get("algorithm", "MD5").upper() != "MD5":
+    if fields.get("algorithm", "MD5").upper() != algorithm:
         raise Malformed("Digest Algorithm Was Not Offered")
-    if not _RESPONSE.fullmatch(fields["response"]):
-        raise Malformed("Digest Response Is No MD5")
+    response = fields["response"]
+    if len(response) != LENGTHS[algorithm] or not _HEX.fullmatch(response):
+        raise Malformed(f"Digest Response Is No {algorithm}")
     if not (is_same_uri(fields["uri"], uri) or _is_server(fields["uri"], uri, is_ours)):
         raise Malformed("Digest URI Is Not The Request-URI")
 

@@ -15,7 +15,7 @@ from enum import IntEnum
 
 import KSR
 
-from kemi_routes import patience, settings
+from kemi_routes import digest, patience, settings
 
 COLUMNS = ("ha1", "ha1b")
 # Their number bounds the memory for unknown users, however many are tried.
@@ -25,7 +25,7 @@ MOMENT = 1
 DAY = 86400
 
 HA1_INPUT = 1
-HASH = re.compile("[0-9a-f]{32}")
+HASH = re.compile("[0-9a-f]+")
 # auth_db.auth_check: the digest user is the user in From, and in a REGISTER in To as well.
 CHECK_IDENTITY = 1
 # auth_db.is_subscriber: match the domain too; load the columns of load_credentials.
@@ -190,7 +190,8 @@ def _loaded(column: str) -> str:
 
 
 def _is_hash(text: str) -> bool:
-    return HASH.fullmatch(text) is not None
+    length = digest.LENGTHS[settings.active.digest_algorithm]
+    return len(text) == length and HASH.fullmatch(text) is not None
 
 
 def _recheck(column: str, key: str, realm: str, kept: str) -> int:

@@ -221,7 +221,7 @@ def add_demo_subscribers(active: Settings) -> dict[str, str]:
         The generated passwords of those that were added, by AoR.
     """
     made = {}
-    with open_store(active.dburl) as store:
+    with open_store(active.dburl, active.digest_algorithm) as store:
         for user in DEMO_USERS:
             aor = f"{user}@{(active.sip_domain or ('',))[0]}"
             password = generate_password()

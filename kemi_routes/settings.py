@@ -66,6 +66,9 @@ def one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+algorithm = one_of("MD5", "SHA-256")
+
+
 def text(value: str) -> str:
     """Any text."""
     return value
@@ -244,6 +247,12 @@ class Settings:
         "networks",
         "Peers that may say who calls: P-Asserted-Identity, Diversion and the like are removed"
         " from what anybody else sends.",
+    )
+    digest_algorithm: str = setting(
+        algorithm,
+        "word",
+        "Of digest authentication, for all phones. Each subscriber's hash is of this algorithm:"
+        " after a change all passwords are set anew.",
     )
     nonce_expires: int = setting(
         number(5, 86400),

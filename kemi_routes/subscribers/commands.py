@@ -11,7 +11,7 @@ from kemi_routes.subscribers import prompt
 from kemi_routes.subscribers.address import AoR
 from kemi_routes.subscribers.credentials import generate_password
 from kemi_routes.subscribers.dburl import parse_dburl
-from kemi_routes.subscribers.errors import BadDatabaseURL
+from kemi_routes.subscribers.errors import BadDatabaseURL, BadInput
 from kemi_routes.subscribers.schema import initialise
 from kemi_routes.subscribers.store import Store, open_store
 from kemi_routes.subscribers.upgrade import upgrade
@@ -116,11 +116,19 @@ def _upgrade(options: argparse.Namespace) -> int:
 
 
 def _open(options: argparse.Namespace) -> Store:
-    return open_store(_dburl(options))
+    return open_store(_dburl(options), _algorithm())
+
+
+def _algorithm() -> str:
+    given = settings.lookup({**os.environ, **_local_defines()})("DIGEST_ALGORITHM") or ""
+    try:
+        return settings.algorithm(given)
+    except ValueError as error:
+        raise BadInput(f"DIGEST_ALGORITHM {error} (it is {given!r})") from None
 
 
 def _dburl(options: argparse.Namespace) -> str:
-    given: str = options.dburl or _local_dburl() or os.environ.get("DBURL", "")
+    given: str = options.dburl or _local_defines().get("DBURL") or os.environ.get("DBURL", "")
     if given:
         return given
     if settings.INSTALLED:
@@ -133,10 +141,10 @@ def _dburl(options: argparse.Namespace) -> str:
     )
 
 
-def _local_dburl() -> str:
+def _local_defines() -> dict[str, str]:
     """What the server next to this program uses, whatever the environment says."""
     try:
-        return settings.local_defines().get("DBURL", "")
+        return settings.local_defines()
     except OSError as error:
         raise BadDatabaseURL(
             f"{error.filename} with the DBURL can't be read: run this as the user of Kamailio"

@@ -11,7 +11,7 @@ from kemi_routes.subscribers.address import AoR
 from kemi_routes.subscribers.errors import BadPassword
 
 MAX_PASSWORD = 256  # characters
-_GENERATED_BYTES = 18  # 144 random bits: HA1 is plain MD5, so a stolen table must not be guessable
+_GENERATED_BYTES = 18  # 144 random bits: HA1 is a plain hash, a stolen table must not be guessable
 
 
 @frozen
@@ -22,17 +22,18 @@ class Credentials:
     ha1b: str
 
 
-def credentials(aor: AoR, password: str) -> Credentials:
+def credentials(aor: AoR, password: str, algorithm: str = "MD5") -> Credentials:
     """Hash a password for one AoR; the realm is the AoR's domain.
 
     ha1 is H(A1) of RFC 2617 section 3.2.2.2. ha1b is the same for phones that send user@domain as
-    the digest username (auth_db, `calculate_ha1`/`password_column_2`).
+    the digest username (auth_db, `calculate_ha1`/`password_column_2`). The algorithm is the one of
+    the server's challenges, DIGEST_ALGORITHM: `MD5` or `SHA-256`.
     Errors: BadPassword.
     """
     check_password(password)
     return Credentials(
-        ha1=_md5(f"{aor.user}:{aor.domain}:{password}"),
-        ha1b=_md5(f"{aor}:{aor.domain}:{password}"),
+        ha1=_hash(f"{aor.user}:{aor.domain}:{password}", algorithm),
+        ha1b=_hash(f"{aor}:{aor.domain}:{password}", algorithm),
     )
 
 
@@ -57,5 +58,6 @@ def generate_password() -> str:
     return secrets.token_urlsafe(_GENERATED_BYTES)
 
 
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+def _hash(text: str, algorithm: str) -> str:
+    name = algorithm.replace("-", "").lower()
+    return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()

@@ -23,13 +23,14 @@ class Store:
     Every method may raise BadAddress and DatabaseUnusable beside the errors it names.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, algorithm: str = "MD5") -> None:
         self._database = database
+        self._algorithm = algorithm
 
     def add(self, address: str, password: str) -> AoR:
         """Add a subscriber. Errors: BadPassword, SubscriberExists."""
         aor = AoR.parse(address)
-        kept = credentials(aor, password)
+        kept = credentials(aor, password, self._algorithm)
         try:
             with self._database.transaction():
                 self._refuse_namesake(aor)
@@ -45,7 +46,7 @@ class Store:
     def set_password(self, address: str, password: str) -> AoR:
         """Give a subscriber another password. Errors: BadPassword, NoSuchSubscriber."""
         aor = AoR.parse(address)
-        kept = credentials(aor, password)
+        kept = credentials(aor, password, self._algorithm)
         changed = self._database.execute(
             "UPDATE subscriber SET password = '', ha1 = ?, ha1b = ? "
             "WHERE username = ? AND domain = ?",
@@ -107,8 +108,8 @@ class Store:
             raise _exists(aor, f"{user}@{domain}")
 
 
-def open_store(dburl: str) -> Store:
-    """Open the subscribers of DBURL.
+def open_store(dburl: str, algorithm: str = "MD5") -> Store:
+    """Open the subscribers of DBURL; `algorithm` is the server's DIGEST_ALGORITHM.
 
     Errors: BadDatabaseURL, UnknownScheme, DatabaseUnusable; among them SchemaMissing and
     SchemaOutdated.
@@ -119,7 +120,7 @@ def open_store(dburl: str) -> Store:
     except BaseException:
         database.close()
         raise
-    return Store(database)
+    return Store(database, algorithm)
 
 
 def _exists(aor: AoR, there: str) -> SubscriberExists:

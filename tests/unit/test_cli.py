@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import os
 import pty
@@ -104,6 +105,20 @@ def test_a_generated_password_is_all_that_is_printed_and_is_the_one_stored(
         assert errors == ""
         kept = credentials(AoR("1111", "example.test"), output.removesuffix("\n"))
         assert ha1(dburl) == {"1111@example.test": kept.ha1}
+
+
+def test_the_hash_is_of_the_algorithm_that_the_server_asks_for(
+    dburl: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DIGEST_ALGORITHM", "SHA-256")
+    assert cli.main(["subscriber", "add", "1111@example.test", "--generate"]) == 0
+    password = capsys.readouterr().out.removesuffix("\n")
+    expected = hashlib.sha256(f"1111:example.test:{password}".encode()).hexdigest()
+    assert ha1(dburl) == {"1111@example.test": expected}
+    monkeypatch.setenv("DIGEST_ALGORITHM", "SHA-512")
+    assert cli.main(["subscriber", "passwd", "1111@example.test", "--generate"]) == 2
+    assert "DIGEST_ALGORITHM takes one of: MD5, SHA-256 (it is 'SHA-512')" in complaint(capsys)
+    assert ha1(dburl) == {"1111@example.test": expected}
 
 
 def test_a_password_is_asked_for_twice_on_the_terminal_and_not_echoed(dburl: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import stat
@@ -214,6 +215,13 @@ def test_a_password_may_hold_colons_and_letters_of_any_alphabet() -> None:
     """HA1 is of its UTF-8 bytes, as in every phone that can send them."""
     kept = credentials(AoR("bob", "example.test"), "pässwörd:colon")
     assert kept.ha1 == "820153d72c6fbe2304dd648ac2e7400d"
+
+
+def test_the_hash_is_of_the_algorithm_of_the_servers_challenges() -> None:
+    """RFC 8760; 64 digits, which the columns have room for."""
+    kept = credentials(AoR("bob", "example.test"), "secret", "SHA-256")
+    expected = hashlib.sha256(b"bob:example.test:secret").hexdigest()
+    assert (kept.ha1, len(kept.ha1b)) == (expected, 64)
 
 
 @pytest.mark.parametrize(
