@@ -316,9 +316,10 @@ class Supervisor:
         self._output: dict[str, Any] = (
             {"stdout": subprocess.DEVNULL, "stderr": sys.stdout} if log == "json" else {}
         )
-        if log == "text" and active.log_level < VERBOSE:
-            self._output = {"stderr": subprocess.PIPE}
+        if active.log_level < VERBOSE:
+            self._output["stderr"] = subprocess.PIPE
         self._process: subprocess.Popen[bytes] | None = None
+        self._form = log
         self._log: threading.Thread | None = None
         self._ending = False
 
@@ -373,7 +374,8 @@ class Supervisor:
             **self._output,
         )
         if self._process.stderr is not None:
-            self._log = logbook.follow(self._process.stderr, sys.stderr.buffer)
+            out = sys.stdout if self._form == "json" else sys.stderr
+            self._log = logbook.follow(self._process.stderr, out.buffer, self._form)
         deadline = time.monotonic() + START_TIMEOUT
         while self._process.poll() is None and not self._ending and time.monotonic() < deadline:
             if self._answers():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
@@ -14,7 +15,7 @@ from .link import RawSocket
 from .message import Message
 from .network import Namespace
 from .phone import Phone
-from .server import Server
+from .server import LAUNCHER, Server
 
 FLOODER = "203.0.113.70"
 DOMAIN = "example.test"
@@ -223,8 +224,10 @@ def heard(flooder: RawSocket) -> list[int]:
 # The log
 
 
-def test_packets_that_are_no_sip_do_not_fill_the_log(server: Server, loopback: Namespace) -> None:
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_packets_that_are_no_sip_do_not_fill_the_log(loopback: Namespace, form: str) -> None:
     """Kamailio logs each of them whole, on several lines."""
+    server = Server(loopback, command=(LAUNCHER, "run", "--no-demo", f"--log={form}"))
     before = server.mark()
     sender = RawSocket(loopback, ("127.0.0.1", 0), server.address())
     for number in range(2000):
@@ -234,6 +237,9 @@ def test_packets_that_are_no_sip_do_not_fill_the_log(server: Server, loopback: N
     phone = RawSocket(loopback, ("127.0.0.1", 0), server.address())
     assert converse({phone: packet("OPTIONS", phone)})[phone].status == 200
     lines = server.process.lines[before:]
-    assert max(len(line.encode()) for line in lines) < 350
+    assert max(len(line.encode()) for line in lines) < (350 if form == "text" else 900)
     assert sum(len(line.encode()) + 1 for line in lines) < 2000 * 200
     server.wait_for_log(r"\d+ lines of the log left out")
+    entries = [line for line in lines if line.startswith("{")]
+    assert len(entries) >= (400 if form == "json" else 0)
+    assert {type(json.loads(entry)) for entry in entries} <= {dict}

@@ -7,6 +7,7 @@ import re
 import select
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,7 @@ def test_debians_service_is_given_our_memory_and_comes_back_after_a_crash(stagin
     drop_in = staging / "etc/systemd/system/kamailio.service.d/kemi-routes.conf"
     text = drop_in.read_text()
     assert "\nRestart=always\nRestartSec=1\n" in text
+    assert "\nLogRateLimitIntervalSec=30s\nLogRateLimitBurst=2000\n" in text
     values = dict(re.findall(r"^Environment=(\w+)=(\S+)$", text, re.MULTILINE))
     defaults = (staging / "etc/kamailio/kamailio-settings.cfg").read_text()
     for name in ("SHM_MEMORY", "PKG_MEMORY"):
@@ -92,6 +94,25 @@ def test_debians_service_is_given_our_memory_and_comes_back_after_a_crash(stagin
     words = [re.sub(r"\$(\w+)", lambda name: values[name[1]], word) for word in command.split()]
     defines = ("-A", "DOMAIN=example.test", "-A", "CHILDREN=1", "-A", "MAXBUFFER=262144")
     assert "config file ok" in Namespace().run(*words, *defines, "-c")
+
+
+def test_systemd_understands_our_drop_in(staging: Path) -> None:
+    """All of it: `systemd-analyze verify` names what it does not know."""
+    require("systemd-analyze")
+    install(staging)
+    units = staging / "units"
+    shutil.copytree(staging / "etc/systemd/system", units)
+    debians = Path("/lib/systemd/system/kamailio.service")
+    (units / debians.name).write_text(debians.read_text())
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", units / debians.name],
+        env={"SYSTEMD_UNIT_PATH": f"{units}:/lib/systemd/system", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line for line in verified.stderr.splitlines() if "kemi-routes.conf" in line] == []
+    assert verified.returncode == 0, verified.stderr
 
 
 def test_a_service_that_runs_from_elsewhere_is_left_alone(staging: Path) -> None:
