@@ -15,7 +15,7 @@ TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nft
 
 STACK_PACKAGES := debootstrap git iproute2 nftables openssl procps
 
-.PHONY: help run test stack-test lock bench attacks unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
+.PHONY: help run test stack-test lock coverage bench attacks unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ lock: ## write down of which packages the images are made now: */packages.lock
 
 unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub; no Kamailio, no network
 	$(BIN)/pytest tests/unit tests/stub $(PYTEST)
+
+coverage: $(VENV)/.test ## does some offline test take every branch of every route?
+	$(BIN)/coverage run -m pytest -q tests/unit tests/stub $(PYTEST)
+	$(BIN)/coverage report
 
 bench: test-deps $(VENV)/.test ## what routing costs beside native configurations: docs/performance.md (BENCH="--only call")
 	$(BIN)/python -m bench $(BENCH)
