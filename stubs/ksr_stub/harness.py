@@ -20,6 +20,7 @@ from ksr_stub.models.rtpengine import RtpEngine
 from ksr_stub.models.sqlops import Sql
 from ksr_stub.models.usrloc import Usrloc
 from ksr_stub.phone import PROTO_WITH_CONNECTION, Phone
+from ksr_stub.sending import Hosts
 from ksr_stub.text import to_python
 from ksr_stub.traffic import Message, Result, render, stub_text
 from ksr_stub.world import World
@@ -227,6 +228,11 @@ class Ksr:
     def location(self) -> Usrloc:
         """usrloc's bindings."""
         return self.world.part(Usrloc)
+
+    @property
+    def dns(self) -> Hosts:
+        """The names that can be resolved: `add("gw.test", "192.0.2.1")`, `add_service(...)`."""
+        return self.world.part(Hosts)
 
     @property
     def rtpengine(self) -> RtpEngine:

@@ -17,6 +17,19 @@ E_NO_SOCKET = -7
 _CARRIER = {"ws": "tcp", "wss": "tls"}
 
 
+@attrs.frozen
+class Service:
+    """An SRV record (RFC 2782)."""
+
+    target: str
+    port: int
+    priority: int = 0
+    weight: int = 0
+
+
+_SERVICES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
+
+
 @attrs.define(eq=False)
 class Hosts:
     """The names that can be resolved: a test fills it in; there is no DNS."""
@@ -24,6 +37,27 @@ class Hosts:
     table: dict[str, str] = attrs.Factory(lambda: {"localhost": "127.0.0.1"})
     # addresses that nothing can be sent to: a send there fails
     unreachable: set[str] = attrs.Factory(set)
+    services: dict[str, list[Service]] = attrs.Factory(dict)
+
+    def add(self, name: str, address: str) -> None:
+        """Give a name an address (A or AAAA)."""
+        self.table[name.lower()] = address
+
+    def add_service(
+        self, domain: str, proto: str, target: str, port: int, priority: int = 0, weight: int = 0
+    ) -> None:
+        """Give a domain an SRV record; the target needs an address.
+
+        Args:
+            domain: e.g. `example.com`.
+            proto: `udp`, `tcp` or `tls`.
+            target: the name of the host.
+            port: its port.
+            priority: the lowest one is asked for first.
+            weight: the greatest one among equals; 5.6.3 draws lots with `dns_srv_lb` only.
+        """
+        name = f"{_SERVICES[proto]}.{domain.lower()}"
+        self.services.setdefault(name, []).append(Service(target, port, priority, weight))
 
 
 @attrs.frozen
@@ -79,6 +113,9 @@ def destination(world: World, text: str, *, secure: bool = True) -> tuple[Addres
         return None
     if parsed.scheme == "sips" and named:
         proto = named if not secure else {"ws": "wss"}.get(named, "tls")
+    known = not parsed.port_number and _by_service(world, parsed.host, _asked_for(parsed, proto))
+    if known:
+        return known
     address = resolve(world, parsed.host)
     port = parsed.port_number or (5061 if proto == "tls" else uri.DEFAULT_PORTS.get(proto, 5060))
     if address is None:
@@ -87,6 +124,24 @@ def destination(world: World, text: str, *, secure: bool = True) -> tuple[Addres
     open_one = connected(world, to, proto)
     # there is no ;transport=wss: a WebSocket is what its connection is
     return to, open_one.proto if open_one is not None else proto
+
+
+def _asked_for(parsed: uri.Uri, proto: str) -> str:
+    """The protocol that a URI names, '' where it leaves that to DNS."""
+    return proto if parsed.scheme == "sips" or parsed.param("transport") else ""
+
+
+def _by_service(world: World, host: str, proto: str) -> tuple[Address, str] | None:
+    """Where the SRV records of a host lead: of its protocol, else of udp, tcp and tls in turn."""
+    services = world.part(Hosts).services
+    spoken = [name for name in _SERVICES if any(one.proto == name for one in world.sockets)]
+    for name in [proto] if proto else spoken:
+        found = services.get(f"{_SERVICES.get(name, '')}.{host.lower()}", [])
+        for one in sorted(found, key=lambda one: (one.priority, -one.weight)):
+            address = resolve(world, one.target)
+            if address is not None:
+                return Address(address, one.port), name
+    return None
 
 
 def send_socket(

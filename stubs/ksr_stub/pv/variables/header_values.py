@@ -40,6 +40,8 @@ def value(world: World, inner: str | Spec, index: Index) -> Value:
     number, every = index.resolve(world)
     if every or key not in ("via", "contact", *_ROUTES):
         return headers.header(world, inner, index)
+    if world.msg.unreadable():
+        return None
     try:
         found = _values(world, key)
     except ParseError:
