@@ -270,8 +270,13 @@ def _adjust_content_length(sent: SipMessage, proto: str) -> None:
     if sent.unreadable():
         return
     begin = sent.headers_end + (2 if sent.buf[sent.headers_end :].startswith("\r\n") else 1)
-    length = len(sent.applied(begin))
-    changed = any(lump.offset >= begin for lump in sent.lumps)
+    in_body = [lump for lump in sent.lumps if lump.offset >= begin]
+    counted = sent
+    if not all(lump.counted for lump in in_body):
+        counted = copy(sent)
+        counted.lumps = [lump for lump in sent.lumps if lump.counted]
+    length = len(counted.applied(begin))
+    changed = any(lump.counted for lump in in_body)
     header = sent.first("content-length")
     if header is None:
         if proto in _RELIABLE or (changed and proto != "udp"):

@@ -108,6 +108,7 @@ class Lump:
     """One edit: at `offset` of the buffer, `length` bytes go and `text` comes.
 
     `made` makes the text when the message is sent, for what depends on the way it leaves.
+    `counted`: Content-Length will know of it.
     """
 
     offset: int
@@ -115,6 +116,7 @@ class Lump:
     text: str
     tag: str = ""
     made: Callable[[SipMessage, Way], str] | None = None
+    counted: bool = True
 
 
 @attrs.define(eq=False)
@@ -135,7 +137,7 @@ class SipMessage:
     status: int = 0
     reason: str = ""
     headers: list[Header] = attrs.Factory(list)
-    body: str = ""
+    _body: str = ""
     # why the parser gives up on the header field behind `headers`, '' where it does not
     broken: str = ""
 
@@ -158,6 +160,9 @@ class SipMessage:
     location_ua: str = ""
     # whether the R-URI is still to be forked to: true again when it or $du is set
     uri_fresh: bool = True
+    # until somebody has looked behind the last header field, Kamailio does not know where the body
+    # begins: what is edited there does not change Content-Length
+    read_to_end: bool = False
     # set by set_contact_alias: (what the parsed Contact points to now)
     contact_uri_changed: bool = False
     # what readers have made of header fields in buf: the same for all copies
@@ -173,6 +178,16 @@ class SipMessage:
     @buf.setter
     def buf(self, text: str) -> None:
         self._buf, self._read = text, {}
+
+    @property
+    def body(self) -> str:
+        """What stands behind the headers; who asks for it has read those."""
+        self.read_to_end = True
+        return self._body
+
+    @body.setter
+    def body(self, text: str) -> None:
+        self._body = text
 
     @property
     def new_uri(self) -> str | None:
@@ -215,6 +230,7 @@ class SipMessage:
         for header in self.headers:
             if header.key == wanted:
                 return header
+        self.read_to_end = True
         return None
 
     def get(self, key: str) -> str:
@@ -236,19 +252,22 @@ class SipMessage:
 
         Without `key`: whether reading them all fails.
         """
-        return bool(self.broken) and (not key or self.first(key) is None)
+        if key:
+            return self.first(key) is None and bool(self.broken)
+        self.read_to_end = True
+        return bool(self.broken)
 
     def delete(self, offset: int, length: int, tag: str = "") -> None:
         """Leave out bytes of the buffer when the message is sent."""
-        self.lumps.append(Lump(offset, length, "", tag))
+        self.lumps.append(Lump(offset, length, "", tag, counted=self.read_to_end))
 
     def insert(self, offset: int, text: str, tag: str = "") -> None:
         """Put text before a byte of the buffer when the message is sent."""
-        self.lumps.append(Lump(offset, 0, text, tag))
+        self.lumps.append(Lump(offset, 0, text, tag, counted=self.read_to_end))
 
     def replace(self, offset: int, length: int, text: str, tag: str = "") -> None:
         """Send text instead of bytes of the buffer."""
-        self.lumps.append(Lump(offset, length, text, tag))
+        self.lumps.append(Lump(offset, length, text, tag, counted=self.read_to_end))
 
     @property
     def headers_end(self) -> int:

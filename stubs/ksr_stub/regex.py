@@ -1,6 +1,8 @@
 """POSIX extended regular expressions as glibc's regcomp reads them, and the `/re/repl/flags` of
 subst: what textops and `{re.subst}` search with (core/re.c).
 
+Python makes Kamailio's locale a UTF-8 one, unless LC_ALL=C: `.` is a letter, not a byte.
+
 POSIX takes the longest of several alternatives, Python the first: write the longer one first.
 """
 
@@ -20,6 +22,14 @@ _CLASSES = {
 _BASIC = set("(){}|+?")
 _ESCAPED_CLASSES = set("wWsSbB")
 _GNU_ANCHORS = {"<": r"\b(?=\w)", ">": r"\b(?<=\w)", "`": r"\A", "'": r"\Z"}
+
+
+# a letter outside ASCII, in UTF-8
+_WIDE = re.compile(
+    r"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}"
+    r"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
+_LETTER = rf"(?:[\x00-\x7f]|{_WIDE.pattern})"
 
 
 class BadRegex(ValueError):
@@ -86,6 +96,12 @@ def _translated(pattern: str, newline: bool) -> str:
         elif char == "[":
             text, at = _bracket(pattern, at, newline)
             out.append(text)
+        elif char == ".":
+            out.append(rf"(?:(?!\n){_LETTER})" if newline else _LETTER)
+            at += 1
+        elif (letter := _WIDE.match(pattern, at)) is not None:
+            out.append(f"(?:{letter[0]})")
+            at = letter.end()
         elif char == "$":
             out.append("$" if newline else r"\Z")
             at += 1
@@ -113,16 +129,24 @@ def _bracket(pattern: str, start: int, newline: bool) -> tuple[str, int]:
     at = start + 1
     negated = pattern[at : at + 1] == "^"
     at += negated
-    out = ["[^\n" if negated and newline else "[^" if negated else "["]
+    narrow: list[str] = ["\n"] if negated and newline else []
+    wide: list[str] = []
     first = True
     while first or pattern[at : at + 1] != "]":
         named = re.match(r"\[:([a-z]+):\]", pattern[at:])
         if at >= len(pattern) or (named and named[1] not in _CLASSES):
             raise BadRegex(f"bad bracket expression in {pattern!r}")
-        out.append(_CLASSES[named[1]] if named else _bracket_char(pattern[at]))
-        at += named.end() if named else 1
+        letter = _WIDE.match(pattern, at)
+        if letter is not None:
+            wide.append(letter[0])
+        else:
+            narrow.append(_CLASSES[named[1]] if named else _bracket_char(pattern[at]))
+        at = letter.end() if letter else at + (named.end() if named else 1)
         first = False
-    return "".join([*out, "]"]), at + 1
+    listed = "|".join([*([f"[{''.join(narrow)}]"] if narrow else []), *wide])
+    if negated:
+        return f"(?:(?!{listed}){_LETTER})", at + 1
+    return f"(?:{listed})" if wide else listed, at + 1
 
 
 def _bracket_char(char: str) -> str:

@@ -432,6 +432,11 @@ _EDITS: list[list[Any]] = [
     *(["nathelper.handle_ruri_alias"], ["siputils.uri_param_rm", "x"], ["sethost", "h.test"]),
     *(["pv.sets", "$fu", "sip:new@from.test"], ["textopsx.exclude_hf_value", "Supported", "path"]),
     *(["textopsx.include_hf_value", "Supported", "gruu"], ["pv.sets", "$rU", "set"]),
+    *(["textops.replace_all", "c=IN", "c=INN"], ["textops.search_append", "^v=0", "NEW"]),
+    *(["textops.replace_str", "10.0.0.5", "1.2.3.4", "a"], ["textops.replace", "s=-", ""]),
+    *(["textops.search_append_body", "t=0", "1"], ["textops.replace_body", "m=", "m=x"]),
+    *(["textops.subst", "/hi/hello/"], ["textops.has_body"], ["pv.get", "$hdr(None)"]),
+    *(["hdr.is_present", "From"], ["pv.get", "$rb"], ["pv.get", "$ct"], ["pv.get", "$bs"]),
     *(["textops.remove_hf_idx", "X-A", 0], ["rr.loose_route"], ["setdsturi", "sip:d.test"]),
 ]
 
@@ -445,7 +450,7 @@ def editing_calls() -> Calls:
         ["pv.get", "$du"],
     ]
     after += [["pv.get", "$hdr(X-A)"], ["pv.get", "$ct"], ["pv.get", "$fu"], ["pv.get", "$rb"]]
-    edits = st.lists(st.sampled_from(_EDITS), min_size=1, max_size=2, unique_by=lambda e: e[0])
+    edits = st.lists(st.sampled_from(_EDITS), min_size=1, max_size=3, unique_by=lambda e: e[0])
     return edits.map(lambda chosen: [*chosen, *after])
 
 

@@ -107,6 +107,7 @@ def words() -> Text:
 def patterns() -> Text:
     """Regular expressions that both sides take or refuse."""
     pieces = ["a", "b", ".", "[a-z]", "[^0-9]", "^", "$", "(x|a)", "sip", ":", "One", "[0-9]+", "-"]
+    pieces += ["é", "[^é]", "[é/]", "..", "[^a]", "é*", "é?$"]
     return _joined(pieces, 4)
 
 

@@ -2,8 +2,8 @@
 
 Each file in `recorded/` that is read here has `calls` (lists of calls) and `cases`: a message, the
 number of its list of calls, what 5.6.3 answered and the replies it sent. The calls of `setup` were
-made before. `{"differs": true}` is a known difference. The server had the sockets and modparams of
-`server()`; tags that it made are `X`.
+made before. `{"address": "xavp"}` is where a list lies in memory. The server had the sockets and
+modparams of `server()`; tags that it made are `X`.
 """
 
 from __future__ import annotations
@@ -83,8 +83,9 @@ def check(case: Case) -> None:
     finally:
         worlds.use(former)
     for call, expected, got in zip(case.calls, case.answers, given, strict=True):
-        if expected != {"differs": True}:
-            assert (call, got, type(got)) == (call, expected, type(expected))
+        if isinstance(expected, dict):
+            got = {"address": re.sub(r"^<<(\w+):0x[0-9a-f]+>>$", r"\1", str(got))}
+        assert (call, got, type(got)) == (call, expected, type(expected))
     sent = [_TAG.sub(r"\1X", one.data.decode("latin-1")) for one in world.sent]
     assert sent == case.replies
 
