@@ -9,12 +9,10 @@ from ksr_stub.message import Header
 from ksr_stub.models.textopsx_values import (
     SPACE,
     Place,
-    assignable,
+    assignment,
     delete_header,
     field_at,
     fields,
-    place_or_default,
-    shown_as,
 )
 from ksr_stub.registry import model
 from ksr_stub.world import World
@@ -27,11 +25,8 @@ def remove_hf_value2(world: World, name: str, value: str) -> int:
     Returns 1; -1 where there is none, or for a bad name. A value that is not empty is written, as
     assign_hf_value2 does.
     """
-    place = place_or_default(world, name, 1, every=True, param=True)
-    shown = shown_as(world, value) if value else None
-    if place is None or (value and shown is None):
-        return -1
-    return _change(world, place, shown, removes=True)
+    assigned = assignment(world, name, value, removes=True)
+    return -1 if assigned is None else _change(world, *assigned, removes=True)
 
 
 @model("textopsx")
@@ -40,11 +35,8 @@ def assign_hf_value2(world: World, name: str, value: str) -> int:
 
     Returns 1; -1 where there is none, or for a bad name. An empty text takes a parameter out.
     """
-    place = assignable(world, name)
-    shown = shown_as(world, value) if value else None
-    if place is None or (value and shown is None):
-        return -1
-    return _change(world, place, shown, removes=False)
+    assigned = assignment(world, name, value)
+    return -1 if assigned is None else _change(world, *assigned, removes=False)
 
 
 def _change(world: World, place: Place, shown: str | None, *, removes: bool) -> int:

@@ -249,20 +249,24 @@ def assign_hf_value(world: World, name: str, value: str) -> int:
 
     Returns 1; -1 where there is none, or for a bad name. An empty text takes a parameter out.
     """
-    place = assignable(world, name)
-    shown = shown_as(world, value) if value else None
-    if place is None or (value and shown is None):
-        return -1
-    return _change(world, place, shown, removes=False)
+    assigned = assignment(world, name, value)
+    return -1 if assigned is None else _change(world, *assigned, removes=False)
 
 
-def assignable(world: World, name: str) -> Place | None:
-    """Read the header expression of an assignment."""
+def assignment(
+    world: World, name: str, value: str, *, removes: bool = False
+) -> tuple[Place, str | None] | None:
+    """Read where something is assigned to, and what: None for an empty text.
+
+    Returns:
+        None for a bad name or value; only what removes may mean all values, `[*]` without param.
+    """
     place = place_or_default(world, name, 1, every=True, param=True)
-    if place is not None and place.every and not place.param:
+    if place is not None and place.every and not place.param and not removes:
         world.say(-1, "textopsx: asterisk not supported without param")
         return None
-    return place
+    shown = shown_as(world, value) if value else None
+    return None if place is None or (value and shown is None) else (place, shown)
 
 
 def _change(world: World, place: Place, shown: str | None, *, removes: bool) -> int:
