@@ -78,7 +78,7 @@ def _layout(around: str) -> tuple[list[str], dict[str, str]] | None:
         name, _, value = item.strip().partition("=")
         if value == '"':
             quoted.append(name.lower())
-        elif value.isalnum():
+        elif value.replace("-", "").isalnum():
             bare[name.lower()] = value
         else:
             return None

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from ksr_stub.builders import request
+from ksr_stub.dialog import Call, IncomingCall
 from ksr_stub.harness import Ksr
 from ksr_stub.phone import Phone
 from ksr_stub.traffic import Message
@@ -41,6 +42,26 @@ def sent_to(server: Ksr, host: str) -> int:
     return sum(one.to.host == host for result in server.results for one in result.sent)
 
 
+def called_by_a_stranger(server: Ksr) -> tuple[Phone, Call, IncomingCall]:
+    """Our user's phone, and both ends of a stranger's call to it, which is answered."""
+    callee = bob(server)
+    callee.register()
+    call = carol(server).call(callee.aor)
+    ringing = callee.incoming()
+    ringing.answer()
+    return callee, call, ringing
+
+
+def calls_a_stranger(
+    server: Ksr, caller: Phone, headers: dict[str, str] | None = None
+) -> tuple[Call, IncomingCall]:
+    """Both ends of our user's call to a stranger, which nobody has answered yet."""
+    callee = carol(server)
+    caller.register()
+    call = caller.call(callee.aor, headers=headers)
+    return call, callee.incoming()
+
+
 def inside(
     method: str, invite: Message, accepted: Message, target: str, routes: list[str], *, back: bool
 ) -> bytes:
@@ -58,11 +79,7 @@ def routes_of(one: Message) -> list[str]:
 @pytest.mark.parametrize("name", AIMS)
 def test_a_stranger_who_calls_our_user_sends_to_nobody_else(server: Ksr, name: str) -> None:
     """481 in the dialog that he really has; the same request to the other side goes on."""
-    callee, caller = bob(server), carol(server)
-    callee.register()
-    call = caller.call(callee.aor)
-    ringing = callee.incoming()
-    ringing.answer()
+    _callee, call, ringing = called_by_a_stranger(server)
     target, more = AIMS[name]
     contact = re.search("<(.*?)>", call.final["Contact"])
     assert contact is not None
@@ -80,10 +97,7 @@ def test_a_stranger_who_calls_our_user_sends_to_nobody_else(server: Ksr, name: s
 @pytest.mark.parametrize("name", AIMS)
 def test_a_stranger_whom_our_user_calls_sends_to_nobody_else(server: Ksr, name: str) -> None:
     """Neither with the seal that he has got, nor as if he were the caller."""
-    caller, callee = bob(server), carol(server)
-    caller.register()
-    call = caller.call(callee.aor)
-    ringing = callee.incoming()
+    call, ringing = calls_a_stranger(server, bob(server))
     ringing.answer()
     target, more = AIMS[name]
     contact = re.search("<(.*?)>", ringing.invite["Contact"])
@@ -102,22 +116,15 @@ def test_a_stranger_whom_our_user_calls_sends_to_nobody_else(server: Ksr, name: 
 
 def test_each_side_has_a_seal_of_its_own(server: Ksr) -> None:
     """A stranger's names the place of our user as well."""
-    callee, caller = bob(server), carol(server)
-    callee.register()
-    call = caller.call(callee.aor)
-    ringing = callee.incoming()
-    ringing.answer()
+    _callee, call, ringing = called_by_a_stranger(server)
     assert re.search(r";seal=[0-9a-f]{18}[;>]", ringing.invite["Record-Route"])
     assert re.search(r";seal=[0-9a-f]{18}-[0-9a-f]{12}[;>]", call.final["Record-Route"])
 
 
 def test_a_stranger_reaches_our_user_by_way_of_the_proxy_before_us(server: Ksr) -> None:
     """And nobody else by it: its place is what the stranger's seal names."""
-    caller, callee = bob(server), carol(server)
-    caller.register()
     proxies = ["<sip:198.51.100.9:5070;lr>", f"<sip:{VICTIM};lr>"]
-    call = caller.call(callee.aor, headers={"Record-Route": proxies[0]})
-    ringing = callee.incoming()
+    call, ringing = calls_a_stranger(server, bob(server), {"Record-Route": proxies[0]})
     ringing.ring()
     ours, _ = routes_of(ringing.invite)
     for proxy, to in zip(proxies, [[("198.51.100.9", 5070)], []], strict=True):
@@ -138,10 +145,7 @@ def test_a_stranger_reaches_our_user_at_his_public_address(server: Ksr) -> None:
     caller = server.phone(
         "2222", "second secret", source=("198.51.100.9", 50999), private=("198.51.100.9", 50999)
     )
-    callee = carol(server)
-    caller.register()
-    call = caller.call(callee.aor)
-    ringing = callee.incoming()
+    call, ringing = calls_a_stranger(server, caller)
     ringing.ring()
     routes = routes_of(ringing.invite)
     for host, sent in (("198.51.100.9:50999", 1), (VICTIM, 0)):
@@ -173,11 +177,7 @@ def test_a_stranger_reaches_our_user_by_way_of_the_proxy_behind_us(server: Ksr) 
 
 def test_a_stranger_whose_user_has_no_binding_goes_nowhere(server: Ksr) -> None:
     """Nor does one whose R-URI leads nowhere."""
-    callee, caller = bob(server), carol(server)
-    callee.register()
-    call = caller.call(callee.aor)
-    ringing = callee.incoming()
-    ringing.answer()
+    callee, call, ringing = called_by_a_stranger(server)
     callee.unregister()
     routes = routes_of(call.final)
     for target in (f"sip:victim@{VICTIM}", "tel:+4930"):
@@ -187,11 +187,7 @@ def test_a_stranger_whose_user_has_no_binding_goes_nowhere(server: Ksr) -> None:
 
 def test_our_user_may_move_to_where_he_registers(server: Ksr) -> None:
     """The stranger's seal leads to his bindings too."""
-    callee, caller = bob(server), carol(server)
-    callee.register()
-    call = caller.call(callee.aor)
-    ringing = callee.incoming()
-    ringing.answer()
+    callee, call, ringing = called_by_a_stranger(server)
     callee.source = ("198.51.100.9", 51234)
     moved = f"sip:2222@{PRIVATE}:5060;alias=198.51.100.9~51234~1"
     routes = routes_of(call.final)
