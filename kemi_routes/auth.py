@@ -101,10 +101,10 @@ def _check_credentials(header: str, *, registers: bool) -> Outcome:
         _log(Verdict.MALFORMED, 0, given.get("username", "") if given else KSR.pv.getw("$au"))
         KSR.sl.sl_send_reply(400, str(error))
         return DONE
-    source, user = KSR.pv.get("$si"), given["username"]
-    if bans.refuse_guesses(source, _account(user, realm)) is DONE:
+    source, call_id, user = KSR.pv.get("$si"), KSR.pv.gete("$ci"), given["username"]
+    account = bans.account_of(user, realm)
+    if bans.refuse_guesses(source, account, call_id) is DONE:
         return DONE
-    call_id = KSR.pv.gete("$ci")
     code = _check_password(source, call_id, realm, given, registers)
     if code > 0:
         if registers:
@@ -113,11 +113,9 @@ def _check_credentials(header: str, *, registers: bool) -> Outcome:
     used_up = code in (Code.STALE_NONCE, Code.NONCE_REUSED)
     if used_up and registers and _is_repeated_register(source, call_id):
         return CONTINUE
+    if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
+        bans.count_guess(source, account, call_id)
     return _answer(code, realm, user)
-
-
-def _account(user: str, realm: str) -> str:
-    return f"{user}@{realm}".lower()
 
 
 def _given(header: str, realm: str) -> dict[str, str] | None:
@@ -142,8 +140,6 @@ def _check_password(
 
 
 def _answer(code: int, realm: str, user: str) -> Outcome:
-    if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
-        bans.count_guess(_account(user, realm))
     decision = verdict(code, nonce_is_good=code == Code.ERROR and ha1.nonce_is_good(realm))
     _log(decision, code, user)
     if decision is Verdict.FORBIDDEN:

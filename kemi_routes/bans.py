@@ -1,11 +1,16 @@
 """Who guesses passwords, and who sends too much: counted in htables that all workers share.
 
-Phones behind one NAT share an address, so nobody is judged by that alone: a guess counts for the
-account at that address, for the account from everywhere, and, with a limit ten times higher, for
-the address. Exempt is the account's own phone, which is where one of its bindings is.
+Phones behind one NAT share an address, and a host with IPv6 has as many as it likes: so nobody is
+judged by his address alone, and 64 bits of IPv6 are one. A guess counts for the account at that
+address, for the account from everywhere, and, with a limit ten times higher, for the address.
+Exempt is the account's own phone: it is where one of its bindings is, or, where it has got another
+address, it registers with the Call-ID of one, which nobody else knows.
 """
 
 from __future__ import annotations
+
+import functools
+import ipaddress
 
 import KSR
 
@@ -37,23 +42,40 @@ def limit_rate() -> Outcome:
     return DONE
 
 
-def refuse_guesses(source: str, account: str) -> Outcome:
+def account_of(username: str, realm: str) -> str:
+    """Whose password is tried, however the digest user is written: as `user`, `user@domain` or
+    `sip:user@domain`, which are one to auth_db.
+
+    Args:
+        username: of the credentials.
+        realm: of the credentials.
+    Returns:
+        `user@domain` in lower case.
+    """
+    user, _, domain = username.partition("@")
+    return f"{user.partition(':')[2] or user}@{domain or realm}".lower()
+
+
+def refuse_guesses(source: str, account: str, call_id: str) -> Outcome:
     """Refuse credentials of an account, unseen, after too many wrong ones.
 
     Args:
         source: the IP address that they come from.
-        account: `user@domain` of the credentials.
+        account: as `account_of` gives it.
+        call_id: of the request.
     Replies: 403.
     """
     most = settings.active.max_guesses
-    of_source, of_account = _count(GUESSES, source), _count(GUESSES, account)
-    if not (of_source or of_account):
+    network = _network(source)
+    of_network, of_account = _count(GUESSES, network), _count(GUESSES, account)
+    if not (of_network or of_account):
         return CONTINUE
     uri = f"sip:{account}"
-    if _count(GUESSES, f"{source} {account}") >= most:
+    if _count(GUESSES, f"{network} {account}") >= most:
         banned = not _is_home(uri, with_port=True)
-    elif of_account >= most or of_source >= most * ACCOUNTS:
-        banned = not _is_home(uri, with_port=False)
+    elif of_account >= most or of_network >= most * ACCOUNTS:
+        spent = _count(GUESSES, f"{call_id} {account}") >= most
+        banned = not _is_home(uri, with_port=False, call_id="" if spent else call_id)
     else:
         return CONTINUE
     if not banned:
@@ -62,14 +84,10 @@ def refuse_guesses(source: str, account: str) -> Outcome:
     return DONE
 
 
-def count_guess(account: str) -> None:
-    """Count a wrong password, or an account that is none.
-
-    Args:
-        account: `user@domain` of the credentials.
-    """
-    source = KSR.pv.get("$si")
-    for key in (f"{source} {account}", account, source):
+def count_guess(source: str, account: str, call_id: str) -> None:
+    """Count a wrong password, or an account that is none; arguments as for `refuse_guesses`."""
+    network = _network(source)
+    for key in (f"{network} {account}", account, network, f"{call_id} {account}"):
         _add(GUESSES, key)
 
 
@@ -91,12 +109,21 @@ def is_place_of(binding: str, source: str, port: int | None) -> bool:
     return host.strip("[]") == source and (port is None or int(at or 5060) == port)
 
 
-def _is_home(uri: str, *, with_port: bool) -> bool:
+@functools.lru_cache(maxsize=1024)
+def _network(source: str) -> str:
+    """An IPv4 address, or the first half of an IPv6 address: what a provider gives a customer."""
+    return source if ":" not in source else ipaddress.ip_address(source).exploded[:19]
+
+
+def _is_home(uri: str, *, with_port: bool, call_id: str = "") -> bool:
+    """Whether a request comes from where a binding is, or has the Call-ID of one."""
     source, port = KSR.pv.get("$si"), KSR.pv.get("$sp") if with_port else None
     table = settings.active.location_table
     if not uri or KSR.registrar.reg_fetch_contacts(table, uri, PROFILE) < 0:
         return False
     for i in range(KSR.pv.getvn(f"$ulc({PROFILE}=>count)", 0)):
+        if call_id and KSR.pv.gete(f"$(ulc({PROFILE}=>callid)[{i}])") == call_id:
+            return True
         received = KSR.pv.gete(f"$(ulc({PROFILE}=>received)[{i}])")
         address = received or KSR.pv.gete(f"$(ulc({PROFILE}=>addr)[{i}])")
         if is_place_of(address, source, port):

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from .challenges import answer, register
 from .conversation import PATIENCE
 from .digest import credentials
 from .homes import Homes
@@ -63,6 +64,40 @@ def test_guesses_from_many_addresses_count_for_the_account(homes: Homes) -> None
         for answer in guess(homes.public_host(f"203.0.113.7{i}"), "4002", 4)
     ]
     assert answers == [401] * 10 + [403] * 2
+
+
+def test_a_guess_counts_for_the_account_however_it_is_written(homes: Homes) -> None:
+    """auth_db takes all of these for one, and each could be written for the first time."""
+    homes.server.add_subscriber(f"4005@{DOMAIN}", "right")
+    phone = by_hand(homes, "203.0.113.73", "4005")
+    names = [f"{scheme}4005@{DOMAIN}" for scheme in ("", "sip:", *(f"{i}:" for i in range(10)))]
+    statuses = [challenged(phone, name, "wrong").status for name in names]
+    assert statuses == [401] * 10 + [403] * 2
+    phone.close()
+
+
+def test_a_phone_that_moves_is_not_locked_out_by_who_guesses_elsewhere(homes: Homes) -> None:
+    """It keeps its Call-ID: nobody else knows that."""
+    homes.server.add_subscriber(f"4006@{DOMAIN}", "right")
+    before, after = (by_hand(homes, f"203.0.113.{host}", "4006") for host in (74, 75))
+    assert challenged(before, "4006", "right", "its own").status == 200
+    assert guess(homes.public_host(FLOODER), "4006", 12)[-1] == 403
+    assert challenged(after, "4006", "right", "another").status == 403
+    assert challenged(after, "4006", "right", "its own").status == 200
+    for phone in (before, after):
+        phone.close()
+
+
+def by_hand(homes: Homes, address: str, user: str) -> Phone:
+    """A phone whose challenges the test answers."""
+    host = homes.public_host(address)
+    return Phone(host, user, DOMAIN, None, local=(address, 0))
+
+
+def challenged(phone: Phone, name: str, password: str, call_id: str = "one") -> Message:
+    """The answer to a REGISTER with these credentials for its challenge."""
+    asked = register(phone, call_id=call_id)
+    return register(phone, answer(asked, name, password), call_id=call_id)
 
 
 def test_the_accounts_own_phone_is_served_while_somebody_behind_its_nat_guesses(

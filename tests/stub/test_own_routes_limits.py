@@ -10,8 +10,6 @@ from ksr_stub.builders import invite, message, options, register
 from ksr_stub.harness import Ksr
 from ksr_stub.models.tcpops import Lifetimes
 
-from kemi_routes import bans
-
 from .own_routes import STRANGER, alice, bob, registered, start
 
 OURS = "SIP/2.0/UDP 203.0.113.10:5060;branch=z9hG4bK07ae.60cefd202cef0c9118690cb5daf8d808.0"
@@ -127,74 +125,6 @@ def test_a_body_that_is_no_utf_8_goes_on(server: Ksr) -> None:
     data = message("sip:2222@example.test", sender=STRANGER)
     data = data.replace(b"Content-Length: 5\r\n\r\nhello", b"Content-Length: 4\r\n\r\n" + body)
     assert server.receive(data).relayed.data.endswith(body)
-
-
-# Guesses
-
-
-def guess(server: Ksr, user: str, address: str, port: int = 7777) -> int:
-    """The status that a wrong password gets."""
-    return server.phone(user, "wrong", source=(address, port)).register().status
-
-
-def test_ten_wrong_passwords_are_looked_at_and_no_more(server: Ksr) -> None:
-    answers = [guess(server, "1111", "198.51.100.66") for _ in range(12)]
-    assert answers == [401] * 10 + [403] * 2
-    server.clock.advance(301)
-    assert guess(server, "1111", "198.51.100.66") == 401
-
-
-def test_guesses_from_many_addresses_count_for_the_account(server: Ksr) -> None:
-    answers = [guess(server, "1111", f"198.51.100.{i}") for i in range(12)]
-    assert answers == [401] * 10 + [403] * 2
-
-
-def test_neither_the_phone_nor_its_neighbours_are_locked_out(server: Ksr) -> None:
-    """The guesser is behind the same NAT, at another port."""
-    phone = alice(server)
-    assert phone.register().status == 200
-    for _ in range(12):
-        guess(server, "1111", phone.source[0])
-    assert phone.register().status == 200
-    neighbour = server.phone("2222", "second secret", source=(phone.source[0], 40999))
-    assert neighbour.register().status == 200
-
-
-def test_the_right_password_is_no_use_after_too_many_wrong_ones(server: Ksr) -> None:
-    for _ in range(10):
-        guess(server, "1111", "198.51.100.66")
-    guesser = server.phone("1111", "first secret", source=("198.51.100.66", 7777))
-    assert guesser.register().status == 403
-
-
-def test_an_address_that_guesses_for_many_accounts_is_locked_out(server: Ksr) -> None:
-    """A registered phone behind the same NAT is not."""
-    phone = bob(server)
-    phone.register()
-    answers = [guess(server, str(3000 + i), phone.source[0]) for i in range(102)]
-    assert answers == [401] * 100 + [403] * 2
-    assert phone.register().status == 200
-
-
-@pytest.mark.parametrize(
-    ("binding", "port", "holds"),
-    [
-        *(("sip:1@192.168.0.2:5060;alias=203.0.113.5~4000~1", 4000, True),),
-        *(("sip:1@192.168.0.2:5060;alias=203.0.113.5~4000~1", 4001, False),),
-        *(("sip:1@203.0.113.5:5060;alias=203.0.113.6~5060~1", 5060, False),),
-        *(("sip:1@203.0.113.5", 5060, True), ("sip:203.0.113.5:99;ob", 99, True)),
-        *(("sip:1@203.0.113.5:4000", None, True), ("sip:1@[2001:db8::5]:4000", None, False)),
-        ("sip:1@phone.example:5060", 5060, False),
-    ],
-)
-def test_whether_a_binding_is_at_an_address(binding: str, port: int | None, holds: bool) -> None:
-    assert bans.is_place_of(binding, "203.0.113.5", port) is holds
-
-
-def test_a_binding_at_an_ipv6_address() -> None:
-    assert bans.is_place_of("sip:1@[2001:db8::5]:4000", "2001:db8::5", 4000)
-    assert bans.is_place_of("sip:1@[2001:db8::5]", "2001:db8::5", 5060)
-    assert bans.is_place_of("sip:1@[fd00::1]:5060;alias=[2001:db8::5]~9~1", "2001:db8::5", 9)
 
 
 # Floods
