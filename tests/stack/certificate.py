@@ -15,7 +15,8 @@ class Authority:
     def __init__(self, directory: Path) -> None:
         self.certificate = directory / "authority.pem"
         self._key = directory / "authority.key"
-        self._make("/CN=Test Authority", self.certificate, self._key)
+        use = ("-addext", "keyUsage=critical,keyCertSign")
+        self._make("/CN=Test Authority", self.certificate, self._key, *use)
 
     def issue(self, domain: str, directory: Path) -> None:
         """Put fullchain.pem and privkey.pem for a domain there; the key is for root alone."""

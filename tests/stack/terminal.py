@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 from pathlib import Path
 
@@ -42,4 +43,5 @@ def _read(terminal: int) -> str:
             shown += data
     except OSError:
         pass  # the last one that could write has closed it
-    return shown.decode(errors="replace").replace("\r\n", "\n")
+    text = shown.decode(errors="replace").replace("\r\n", "\n")
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)  # colours, and lines that are written anew

@@ -26,6 +26,7 @@ from .test_data import BACK_TO_4_0
 
 PUBLIC = "198.51.100.7"
 DOMAIN = "sip.example.test"
+OF_ANOTHER = "sip.another.test"  # its users are in another database
 SERVER_USER = 5060
 INSIDE, INNER_PHONE = "198.19.77.1", "198.19.77.20"
 # the router of a cloud: its public address is the server's; in these tests each home knows it
@@ -134,9 +135,9 @@ def test_a_database_elsewhere_needs_no_more_than_an_owner(outside: Outside) -> N
     stack = outside.stack
     unused = stack.sql("SELECT count(*) FROM subscriber")
     with database_elsewhere() as elsewhere:
-        with configured(stack, DBURL=elsewhere.url(), SIP_DOMAIN=DOMAIN):
+        with configured(stack, DBURL=elsewhere.url(), SIP_DOMAIN=OF_ANOTHER):
             assert "made location" in stack.log("migrate")
-            with outside.phones(domain=DOMAIN) as (alice, bob):
+            with outside.phones(domain=OF_ANOTHER) as (alice, bob):
                 assert call_and_hang_up(alice, bob)
             assert elsewhere.sql("SELECT username FROM subscriber").split() == ["1111", "2222"]
             assert stack.sql("SELECT count(*) FROM subscriber") == unused
@@ -145,10 +146,10 @@ def test_a_database_elsewhere_needs_no_more_than_an_owner(outside: Outside) -> N
             elsewhere.sql(BACK_TO_4_0)
             stack.up()
             assert "brought location to version 9" in stack.log("migrate")
-            with outside.phones(domain=DOMAIN) as (alice, bob):
+            with outside.phones(domain=OF_ANOTHER) as (alice, bob):
                 assert call_and_hang_up(alice, bob)
         for user in ("1111", "2222"):
-            outside.passwords.pop(f"{user}@{DOMAIN}")
+            outside.passwords.pop(f"{user}@{OF_ANOTHER}")
 
 
 def test_a_database_of_somebody_else_is_named_as_the_reason(stack: Stack) -> None:
