@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping
+import sys
 from typing import NoReturn
 
-from attrs import frozen
+from attrs import define, field
 
 from ksr_stub import signatures
 from ksr_stub.codes import ReturnCode
@@ -15,32 +15,57 @@ from ksr_stub.errors import NotModelled, UnknownFunction, WrongArguments
 from ksr_stub.registry import MODELS, load_models
 from ksr_stub.signatures import Signature
 from ksr_stub.text import from_python, to_python
-from ksr_stub.world import Call, World, current
+from ksr_stub.world import Call, World, current, when_used
+
+_INT_END = 2**31
+_TYPES: dict[str, type] = {"STR": str, "INT": int, "LONG": int}
 
 
-@frozen
+@define(eq=False)
 class Function:
     """One KSR function, ready to be called by a route."""
 
     signature: Signature
+    _types: tuple[type, ...] = field(init=False)
+
+    @_types.default
+    def _types_of_parameters(self) -> tuple[type, ...]:
+        return tuple(_TYPES[parameter.kind] for parameter in self.signature.parameters)
 
     def __call__(self, *arguments: object, **keywords: object) -> object:
-        return self._called(current(), arguments, keywords)
-
-    def _called(
-        self, world: World, arguments: tuple[object, ...], keywords: Mapping[str, object]
-    ) -> object:
+        world = current()
+        signature = self.signature
         if keywords:
-            raise TypeError(f"{self.signature.full_name}() takes no keyword arguments")
-        refused = self._refuse(world, arguments)
-        if refused is not None:
-            return refused
-        given = [from_python(a) if isinstance(a, str) else a for a in arguments]
-        result = self._result(world, self._run(world, given[: len(self.signature.parameters)]))
-        world.calls.append(Call(self.signature.full_name, arguments, result, world.route))
+            raise TypeError(f"{signature.full_name}() takes no keyword arguments")
+        given = self._read(arguments)
+        if given is None:
+            refused = self._refuse(world, arguments)
+            if refused is not None:
+                return refused
+            given = [from_python(a) if isinstance(a, str) else a for a in arguments]
+            del given[len(self._types) :]
+        result = self._result(world, self._run(world, given))
+        world.calls.append(Call(signature.full_name, arguments, result, world.route))
         # the call has done its work when Python sees the exception that a callback left
-        raise_poison(world)
+        if world.poisoned is not None:
+            raise_poison(world)
         return result
+
+    def _read(self, arguments: tuple[object, ...]) -> list[object] | None:
+        """What the model gets; None: somebody has to look at the arguments more closely."""
+        if tuple(map(type, arguments)) != self._types:
+            return None
+        given: list[object] = []
+        for argument in arguments:
+            if isinstance(argument, str):
+                if "\0" in argument:
+                    return None
+                given.append(argument if argument.isascii() else from_python(argument))
+            elif isinstance(argument, int) and -_INT_END <= argument < _INT_END:
+                given.append(argument)
+            else:
+                return None
+        return given
 
     def _run(self, world: World, arguments: list[object]) -> object:
         key = self.signature.key
@@ -62,14 +87,14 @@ class Function:
 
     def _result(self, world: World, raw: object) -> object:
         kind = self.signature.returns
-        if kind == "NONE":
-            return 0
-        if kind == "BOOL":
-            return bool(raw)
         if kind == "INT":
             code = int(raw)  # type: ignore[call-overload]
             strict = world.strict and self.signature.gives_code
             return _return_code(code, self.signature.full_name) if strict else code
+        if kind == "BOOL":
+            return bool(raw)
+        if kind == "NONE":
+            return 0
         return to_python(raw) if isinstance(raw, str) else raw
 
     def _refuse(self, world: World, arguments: tuple[object, ...]) -> object | None:
@@ -107,15 +132,18 @@ class Function:
         raise SystemError(f"{name} returned a result with an exception set") from fault
 
 
-@frozen
 class Namespace:
-    """`KSR.module`: its functions are looked up in the signatures of the current version."""
+    """`KSR.module` of one Kamailio version; a function that was asked for becomes its attribute."""
 
-    name: str
+    def __init__(self, version: str, name: str) -> None:
+        self._version, self._name = version, name
 
     def __getattr__(self, name: str) -> Function:
-        found = _function(current().version, self.name, name)
-        return function(self.name, name) if found is None else found
+        found = _function(self._version, self._name, name)
+        if found is None:
+            return function(self._name, name)
+        setattr(self, name, found)
+        return found
 
 
 def function(namespace: str, name: str) -> Function:
@@ -132,10 +160,25 @@ def function(namespace: str, name: str) -> Function:
 
 
 def attribute(name: str) -> object:
-    """What `KSR.name` is: a namespace, a core function or an error."""
+    """What `KSR.name` is: a namespace, a core function or an error.
+
+    It becomes an attribute of KSR until another World is used.
+    """
     if name.startswith("__"):
         raise AttributeError(name)
-    return _namespace(current().version, name) or function("", name)
+    found = _namespace(current().version, name) or function("", name)
+    setattr(sys.modules["KSR"], name, found)
+    _attributes.append(name)
+    return found
+
+
+_attributes: list[str] = []
+
+
+@when_used
+def _forget_attributes() -> None:
+    while _attributes:
+        vars(sys.modules["KSR"]).pop(_attributes.pop(), None)
 
 
 @functools.cache
@@ -150,7 +193,7 @@ _return_code = functools.lru_cache(maxsize=4096)(ReturnCode)
 
 @functools.cache
 def _namespace(version: str, name: str) -> Namespace | None:
-    return Namespace(name) if name in signatures.namespaces(version) else None
+    return Namespace(version, name) if name in signatures.namespaces(version) else None
 
 
 def raise_poison(world: World) -> None:
@@ -167,7 +210,7 @@ def _mismatch(kind: str, argument: object) -> Exception | None:
         return ValueError("embedded null character") if "\0" in argument else None
     if not isinstance(argument, int):
         return TypeError(f"wants an int, got {argument!r}")
-    if -(2**31) <= argument < 2**31:
+    if -_INT_END <= argument < _INT_END:
         return None
     return OverflowError(f"got {argument}, which is no 32-bit int")
 

@@ -149,4 +149,15 @@ def use(world: World | None) -> World | None:
     """Make a World the current one, and return the former."""
     global _current
     former, _current = _current, world
+    for forget in _on_use:
+        forget()
     return former
+
+
+_on_use: list[Callable[[], None]] = []
+
+
+def when_used(forget: Callable[[], None]) -> Callable[[], None]:
+    """Call a function each time that another World is made the current one."""
+    _on_use.append(forget)
+    return forget
