@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 
@@ -35,12 +36,25 @@ def source_uri(host: str, port: int, proto: str) -> str:
     return f"sip:{in_uri(host)}:{port}{transport}"
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address, IPv6 with or without brackets; None for a host name."""
     try:
         return ipaddress.ip_address(text.strip("[]"))
     except ValueError:
         return None
+
+
+def packed_ip(text: str) -> bytes:
+    """The bytes of an address, of IPv6 with or without brackets.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = parse_ip(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no IP address")
+    return found.packed
 
 
 def is_private(text: str, assignments: bool = True) -> bool:

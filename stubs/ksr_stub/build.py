@@ -21,16 +21,17 @@ USER_AGENT = "User-Agent: kamailio (5.6.3 (x86_64/linux))"
 MAGIC = "z9hG4bK"
 _BOUNDARY = re.compile(r";\s*boundary\s*=\s*(?:\"([^\"]*)\"|([^\s;]+))", re.IGNORECASE)
 _RELIABLE = ("tcp", "tls")
+_FIELDS = [field.name for field in attrs.fields(SipMessage)]
 
 
 def copy(message: SipMessage) -> SipMessage:
     """A message with lists of edits and notes of its own: what a branch changes stays in it."""
-    return attrs.evolve(
-        message,
-        lumps=list(message.lumps),
-        reply_lumps=list(message.reply_lumps),
-        notes=dict(message.notes),
-    )
+    made = SipMessage.__new__(SipMessage)
+    for name in _FIELDS:
+        setattr(made, name, getattr(message, name))
+    made.lumps, made.reply_lumps = list(message.lumps), list(message.reply_lumps)
+    made.notes = dict(message.notes)
+    return made
 
 
 def build_request(

@@ -49,9 +49,7 @@ def of_header(message: SipMessage, header: Header) -> list[Contact]:
     """
     if header.body.startswith("*"):
         return []
-    values = contact_values.parse(
-        message.buf, header.body_start, header.body_start + len(header.body)
-    )
+    values = message.once(contact_values.parse, header)
     return [Contact(value.uri, value, header) for value in reversed(values)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 from attrs import define, field
@@ -27,10 +28,15 @@ class Function:
 
     signature: Signature
     _types: tuple[type, ...] = field(init=False)
+    _model: Callable[..., object] | None = field(init=False)
 
     @_types.default
     def _types_of_parameters(self) -> tuple[type, ...]:
         return tuple(_TYPES[parameter.kind] for parameter in self.signature.parameters)
+
+    @_model.default
+    def _model_of_function(self) -> Callable[..., object] | None:
+        return MODELS.get(self.signature.key)
 
     def __call__(self, *arguments: object, **keywords: object) -> object:
         world = current()
@@ -68,14 +74,12 @@ class Function:
         return given
 
     def _run(self, world: World, arguments: list[object]) -> object:
-        key = self.signature.key
-        if key in world.answers:
-            answer = world.answers[key]
+        if world.answers and self.signature.key in world.answers:
+            answer = world.answers[self.signature.key]
             return answer(*arguments) if callable(answer) else answer
-        model = MODELS.get(key)
-        if model is None:
+        if self._model is None:
             raise world.fault(NotModelled(self._not_modelled(world.version)))
-        return model(world, *arguments)
+        return self._model(world, *arguments)
 
     def _not_modelled(self, version: str) -> str:
         namespace, name = self.signature.namespace, self.signature.name

@@ -15,6 +15,7 @@ from ksr_stub.message import Header, ParseError, SipMessage
 _MANDATORY = frozenset({"from", "to", "call-id", "cseq", "via"})
 # of a request; of a reply the first one counts
 _ONCE = frozenset({"from", "to", "call-id", "cseq", "max-forwards", "content-length"})
+_LOOKED_AT = _MANDATORY | _ONCE
 # a fold before the method is too much for parse_cseq
 _CSEQ = re.compile(r"[^ \t\r\n]+[ \t]+[^ \t\r\n]+\s*")
 _LENGTH = re.compile(r"0*[0-9]{1,10}\s*")
@@ -45,7 +46,9 @@ def is_complete(message: SipMessage) -> bool:
 
 
 def _fault(message: SipMessage, header: Header, seen: set[str]) -> str:
-    if message.is_request and header.key in _ONCE & seen:
+    if header.key not in _LOOKED_AT:
+        return ""
+    if message.is_request and header.key in _ONCE and header.key in seen:
         return f"duplicate {header.name} header field"
     if header.key == "via":
         try:

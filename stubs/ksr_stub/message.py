@@ -6,6 +6,7 @@ still the Contact that came.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -70,6 +71,7 @@ class Socket:
         return f"{self.proto}:{host}:{self.port}"
 
 
+@functools.lru_cache(maxsize=4096)
 def header_key(name: str) -> str:
     """The long name of a header in lower case, for its compact form too."""
     lower = name.strip().lower()
@@ -222,7 +224,7 @@ class SipMessage:
     def all(self, key: str) -> Iterator[Header]:
         """Every header field of that (long) name."""
         wanted = key.lower()
-        return (header for header in self.headers if header.key == wanted)
+        return iter([header for header in self.headers if header.key == wanted])
 
     def first(self, key: str) -> Header | None:
         """The first header field of that name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ipaddress
 import itertools
 import re
 import secrets
@@ -13,6 +12,7 @@ import struct
 import attrs
 
 from ksr_stub import nameaddr
+from ksr_stub.addresses import packed_ip
 from ksr_stub.message import SipMessage
 from ksr_stub.world import World
 
@@ -24,6 +24,7 @@ _SHORTEST = 32
 _NC, _ONE_TIME = 0x80, 0x40
 _URI, _CALL_ID, _FROM_TAG, _SOURCE = 1, 2, 4, 8
 _MAX_NC = 256
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
 @attrs.define(eq=False)
@@ -127,7 +128,7 @@ def _decoded(nonce: str) -> bytes | None:
     if len(nonce) < _SHORTEST or len(nonce) % 4:
         return None
     # what is no base64 counts as zeros
-    text = re.sub(r"[^A-Za-z0-9+/]", "A", nonce.rstrip("="))
+    text = _NO_BASE64.sub("A", nonce.rstrip("="))
     data = base64.b64decode(text[: len(text) - (len(text) % 4 == 1)] + "==")
     return data if len(data) >= 24 else None
 
@@ -170,6 +171,6 @@ def _bound(message: SipMessage, checks: int) -> bytes:
         (_URI, message.uri.encode("latin-1")),
         (_CALL_ID, message.get("call-id").encode("latin-1")),
         (_FROM_TAG, b"" if sender is None else sender.tag.encode("latin-1")),
-        (_SOURCE, ipaddress.ip_address(message.source.host.strip("[]")).packed),
+        (_SOURCE, packed_ip(message.source.host)),
     )
     return b"".join(data for bit, data in parts if checks & bit)

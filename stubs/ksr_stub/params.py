@@ -72,7 +72,11 @@ def skip_space(text: str, position: int, stop: int) -> int:
 
 def get(params: tuple[Param, ...], name: str) -> Param | None:
     """The last parameter of that name, as Kamailio's hooks keep it."""
-    return next((p for p in reversed(params) if p.name.lower() == name.lower()), None)
+    wanted = name.lower()
+    for param in reversed(params):
+        if param.name.lower() == wanted:
+            return param
+    return None
 
 
 def _with_value(

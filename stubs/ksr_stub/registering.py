@@ -100,6 +100,8 @@ def _lower(world: World, user: str, host: str) -> str:
 
 
 def _unescaped(user: str) -> str:
+    if "%" not in user:
+        return user
     if re.search(r"%(?![0-9A-Fa-f]{2})|%[01][0-9A-Fa-f]|%7[Ff]", user):
         raise Refused(Fault.UNESCAPE)
     return re.sub(r"%([0-9A-Fa-f]{2})", lambda m: chr(int(m[1], 16)), user)

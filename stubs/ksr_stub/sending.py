@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import attrs
 
 from ksr_stub import build, script, uri
+from ksr_stub.addresses import parse_ip
 from ksr_stub.message import Address, SipMessage, Socket, Way
 from ksr_stub.via import Via
 from ksr_stub.world import ONSEND, Sent, World
@@ -89,11 +88,8 @@ def connected(world: World, to: Address, proto: str) -> Connection | None:
 
 def resolve(world: World, host: str) -> str | None:
     """The address of a host, None where it can't be resolved."""
-    bare = host.strip("[]")
-    try:
-        return str(ipaddress.ip_address(bare))
-    except ValueError:
-        return world.part(Hosts).table.get(bare.lower())
+    found = parse_ip(host)
+    return world.part(Hosts).table.get(host.strip("[]").lower()) if found is None else str(found)
 
 
 def destination(world: World, text: str, *, secure: bool = True) -> tuple[Address, str] | None:

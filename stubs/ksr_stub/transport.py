@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+from ksr_stub.addresses import parse_ip
 
 NAMES = ("none", "udp", "tcp", "tls", "sctp", "ws", "wss")
 AF_INET, AF_INET6 = 2, 10
@@ -20,10 +20,8 @@ def uri_name(proto: str) -> str:
 
 def address_family(host: str) -> int:
     """4 or 6 for an address (6 with or without brackets), 0 for a name."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).version
-    except ValueError:
-        return 0
+    found = parse_ip(host)
+    return 0 if found is None else found.version
 
 
 def bracketed(host: str) -> str:

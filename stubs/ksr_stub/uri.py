@@ -8,6 +8,8 @@ import re
 import attrs
 from attrs import frozen
 
+import ksr_stub.world  # a World has messages, and these have URIs
+
 DEFAULT_PORTS = {"tls": 5061, "wss": 443, "ws": 80}
 # The values of `transport` that set the protocol; `wss` is none of them in 5.6.
 _PROTOCOLS = {"udp", "tcp", "tls", "sctp", "ws"}
@@ -122,9 +124,7 @@ def parse(text: str) -> Uri | None:
 
 def _is_6() -> bool:
     """From 6.0 on a URN has no user, and a sips URI with `user=phone` remains secure."""
-    from ksr_stub.world import current  # a World has messages, and these have URIs
-
-    return current().version != "5.6"
+    return ksr_stub.world.current().version != "5.6"
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from ksr_stub.registry import model
 from ksr_stub.world import World
 
 NAME = re.compile(r"[A-Za-z0-9\-._+~]+")
+_NAME_AND_MORE = re.compile(NAME.pattern + r"[ \t]*(:.*)?", re.DOTALL)
 _MAX_NAME = 124
 _NAMES = """
     accept accept-contact accept-language allow allow-events authorization call-id call-info
@@ -27,7 +28,7 @@ def valid_name(world: World, name: str) -> bool:
     if len(name) > _MAX_NAME:
         world.say(-1, f"core: header name too long: {len(name)}")
         return False
-    if re.fullmatch(NAME.pattern + r"[ \t]*(:.*)?", name, re.DOTALL) is None:
+    if _NAME_AND_MORE.fullmatch(name) is None:
         world.say(-1, f"core: error parsing header name [{name}]")
         return False
     return True

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import ClassVar
 
 import attrs
 
+from ksr_stub.addresses import packed_ip
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -92,14 +92,14 @@ class Pike:
 @model("pike")
 def pike_check_req(world: World) -> int:
     """Count the source of the request: 1, -2 when it is blocked now, -1 while it is blocked."""
-    return world.part(Pike).hit(ipaddress.ip_address(world.msg.source.host).packed)
+    return world.part(Pike).hit(packed_ip(world.msg.source.host))
 
 
 @model("pike")
 def pike_check_ip(world: World, sip: str) -> int:
     """As pike_check_req, for an address; -1 if it is none."""
     try:
-        return world.part(Pike).hit(ipaddress.ip_address(sip.strip("[]")).packed)
+        return world.part(Pike).hit(packed_ip(sip))
     except ValueError:
         return -1
 

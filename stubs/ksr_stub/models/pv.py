@@ -10,8 +10,8 @@ from ksr_stub.world import World
 
 def _plain(value: Value) -> str | int | None:
     """The value without its second form: what a route gets."""
-    if value is None:
-        return None
+    if value is None or type(value) is str:
+        return value
     return int(value) if isinstance(value, int) else str(value)
 
 

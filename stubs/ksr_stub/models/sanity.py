@@ -18,6 +18,7 @@ _DEFAULT_URI_CHECKS = 0b111
 _NO_REPLY = "sanity.noreply"
 _PENDING = "sanity.pending"
 _UINT = 4294967296
+_DIGITS = re.compile(r"[0-9]{0,10}")
 
 
 class _Failed(Exception):
@@ -140,7 +141,7 @@ def _cseq_method(world: World) -> None:
 
 
 def _is_uint(text: str) -> bool:
-    return re.fullmatch(r"[0-9]{0,10}", text) is not None and int(text or 0) <= _UINT
+    return _DIGITS.fullmatch(text) is not None and int(text or 0) <= _UINT
 
 
 def _cseq_value(world: World) -> None:
