@@ -37,7 +37,7 @@ lock: ## write down of which packages the images are made now: */packages.lock
 	@.ci/lock
 
 unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub; no Kamailio, no network
-	$(BIN)/pytest tests/unit tests/stub $(PYTEST)
+	$(BIN)/pytest -n auto --dist worksteal tests/unit tests/stub $(PYTEST)
 
 coverage: $(VENV)/.test ## does some offline test take every branch of every route?
 	$(BIN)/coverage run -m pytest -q tests/unit tests/stub $(PYTEST)

@@ -13,7 +13,8 @@ from contextlib import suppress
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TypeVar
 
-_NAME = "__ksr_stub_begins__"
+# what the functions call
+NAME = "__ksr_stub_begins__"
 # where decorators keep the function
 _DECORATED = (
     staticmethod, classmethod, property, functools.cached_property, functools.partial,
@@ -32,11 +33,11 @@ def announce(module: ModuleType, prefix: str, begins: Callable[[str], None]) -> 
     """
     names = vars(module)
     file = names.get("__file__")
-    if file is None or _NAME in names:
+    if file is None or NAME in names:
         return
     status = os.stat(file)  # noqa: PTH116 - quicker
     codes = _codes(file, prefix, status.st_mtime_ns, status.st_size)
-    names[_NAME] = begins
+    names[NAME] = begins
     found: dict[int, FunctionType] = {}
     _collect(list(names.values()), module.__name__, found)
     for function in found.values():
@@ -98,10 +99,11 @@ class _Announcer(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: _Function) -> _Function:
-        tell = ast.parse(f"{_NAME}({self._prefix + node.name!r})").body[0]
+        tell = ast.parse(f"{NAME}({self._prefix + node.name!r})").body[0]
+        place = 0 if ast.get_docstring(node, clean=False) is None else 1
         for part in ast.walk(tell):
-            ast.copy_location(part, node)
-        node.body.insert(0 if ast.get_docstring(node, clean=False) is None else 1, tell)
+            ast.copy_location(part, node.body[min(place, len(node.body) - 1)])
+        node.body.insert(place, tell)
         return node
 
     visit_AsyncFunctionDef = visit_FunctionDef

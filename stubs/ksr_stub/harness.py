@@ -102,8 +102,8 @@ class Ksr:
 
         Args:
             module: its path, or a module.
-            library: packages of the script that have no state: each test gets the same ones, all
-                else is imported anew.
+            library: packages and modules of the script with no state but in globals that are bound
+                anew: each test gets the same ones as they were when they were imported.
         Raises:
             whatever the script raises at import or in mod_init; the WrongReturn or MissingCallback
             where Kamailio refuses to start.

@@ -50,7 +50,7 @@ def load(script: str | Path | ModuleType, library: Sequence[str] = ()) -> Script
 
     Args:
         script: the path of the file, or a module that is imported already.
-        library: packages of the script that are imported once, as those of others are.
+        library: packages and modules of the script that are imported once, as those of others are.
     Raises:
         ScriptError: there is no such file.
     """
@@ -76,7 +76,6 @@ def load(script: str | Path | ModuleType, library: Sequence[str] = ()) -> Script
         sys.path[:] = path
         reimport.off()
         raise
-    reimport.keep(library)
     loaded = Script(module, dropped, path)
     _find_own(loaded, {name: sys.modules[name] for name in sys.modules.keys() - rest})
     return loaded

@@ -14,14 +14,16 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from ksr_stub import watch
+from ksr_stub import announced, watch
 
 # the packages of scripts
 PACKAGES: set[str] = set()
 _Stamp = tuple[int, int]  # when a file was written, and its size
+_Modules = dict[str, tuple[ModuleType, dict[str, object]]]  # with the globals they began with
 _files: dict[tuple[str, str], str] = {}
-_kept: dict[tuple[Path | str, ...], dict[str, ModuleType]] = {}
-_ready: dict[str, ModuleType] = {}
+_kept: dict[tuple[Path | str, ...], _Modules] = {}
+_ready: _Modules = {}
+_library: tuple[str, ...] = ()
 _codes: dict[str, tuple[_Stamp, CodeType]] = {}
 
 
@@ -30,18 +32,13 @@ def on(script: Path, library: Sequence[str]) -> None:
 
     Args:
         script: whose they are.
-        library: the packages and modules of which it gets what it has got before.
+        library: packages and modules of which it gets what it has got before.
     """
-    global _ready
+    global _ready, _library
+    _library = tuple(f"{name}." for name in library)
     _ready = _kept.setdefault((script, *library), {})
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
-
-
-def keep(library: Sequence[str]) -> None:
-    """What was imported of the library is what this script gets the next time."""
-    inside = tuple(f"{package}." for package in library)
-    _ready.update({n: m for n, m in sys.modules.items() if f"{n}.".startswith(inside)})
 
 
 def off() -> None:
@@ -73,13 +70,16 @@ _FINDER = _Finder()
 
 
 class _Ready(Loader):
-    """Hands out a module that was imported before."""
+    """Hands out a module that was imported before, as it was then."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _ready[spec.name]
+        return _ready[spec.name][0]
 
     def exec_module(self, module: ModuleType) -> None:
-        pass
+        names, before = vars(module), _ready[module.__name__][1]
+        for name in names.keys() - before.keys() - {announced.NAME}:
+            del names[name]
+        names.update(before)
 
 
 class _Loader(SourceFileLoader):
@@ -88,6 +88,8 @@ class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
         watch.imported(module)
+        if f"{module.__name__}.".startswith(_library):
+            _ready[module.__name__] = module, dict(vars(module))
 
     def get_code(self, fullname: str) -> CodeType | None:
         status = os.stat(self.path)  # noqa: PTH116 - quicker

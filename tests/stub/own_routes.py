@@ -9,6 +9,7 @@ from ksr_stub.harness import Ksr
 from ksr_stub.phone import Phone
 
 HOME = Path(__file__).resolve().parents[2]
+LIBRARY = ["kemi_routes.settings", "kemi_routes.subscribers"]
 DOMAIN = "example.test"
 PRIVATE = ("192.168.0.103", 5060)
 STRANGER = "sip:stranger@other.test"
@@ -18,7 +19,7 @@ def start(ksr: Ksr, **settings: str) -> Ksr:
     """Kamailio with our routes and two subscribers."""
     env = {"SIP_DOMAIN": DOMAIN, "DBURL": "sqlite:////nowhere/x.sqlite", "RUN_DIR": "/nowhere"}
     ksr.config(HOME / "kamailio/kamailio.cfg", env={**env, **settings})
-    ksr.load(HOME / "kamailio/kemi.py", library=["kemi_routes.subscribers"])
+    ksr.load(HOME / "kamailio/kemi.py", library=LIBRARY)
     ksr.subscribers.add(f"1111@{DOMAIN}", "first secret")
     ksr.subscribers.add(f"2222@{DOMAIN}", "second secret")
     return ksr

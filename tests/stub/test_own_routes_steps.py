@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import re
-from pathlib import Path
 
 import pytest
 from ksr_stub.builders import message, options, register
 from ksr_stub.harness import Ksr
 
-from .own_routes import HOME, bob, start
+from .own_routes import HOME, LIBRARY, bob, start
 
 STRANGER = "sip:stranger@other.test"
 # A function that each step calls, and a request that gets there.
@@ -56,17 +54,20 @@ def test_an_exception_in_any_step_has_one_answer_and_one_line(
     assert server.receive(options("sip:example.test")).reply.status == 200
 
 
-@pytest.mark.parametrize(
-    "file", sorted((HOME / "kemi_routes/subscribers").glob("*.py")), ids=lambda file: file.stem
-)
-def test_what_all_tests_share_holds_no_state(file: Path) -> None:
-    """Each gets the same kemi_routes.subscribers (own_routes.start): nothing there can change."""
-    module = importlib.import_module(
-        f"kemi_routes.subscribers.{file.stem}".removesuffix(".__init__")
-    )
+def shared() -> list[str]:
+    """The modules that `start` gives to each test without importing them anew."""
+    names = [name.replace(".", "/") for name in LIBRARY]
+    files = [file for name in names for file in (HOME / name).glob("*.py")]
+    files += [file for name in names if (file := HOME / f"{name}.py").exists()]
+    return sorted(".".join(file.relative_to(HOME).with_suffix("").parts) for file in files)
+
+
+@pytest.mark.parametrize("name", shared())
+def test_what_all_tests_share_can_not_change(name: str) -> None:
+    """Nor would a change in a global last: `library` puts that back."""
+    module = importlib.import_module(name.removesuffix(".__init__"))
     classes = [value for value in vars(module).values() if isinstance(value, type)]
     for place in (module, *(one for one in classes if one.__module__ == module.__name__)):
-        for name, value in vars(place).items():
+        for key, value in vars(place).items():
             changeable = isinstance(value, dict | list | set) or hasattr(value, "cache_clear")
-            assert name.startswith("__") or not changeable, f"{place.__name__}.{name}"
-    assert not re.search(r"^ +global ", file.read_text(), re.MULTILINE)
+            assert key.startswith("__") or not changeable, f"{place.__name__}.{key}"

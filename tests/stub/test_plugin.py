@@ -316,11 +316,18 @@ def test_a_module_that_was_edited_is_the_new_one(ksr: Ksr, with_package: Path) -
 
 
 def test_a_library_of_the_script_is_imported_once(ksr: Ksr, with_package: Path) -> None:
-    """What has no state need not be imported for each test."""
-    first, second = (ksr.load(with_package, library=["my_routes.numbers"]) for _ in range(2))
-    assert second.replies.numbers is first.replies.numbers
-    assert second.replies is not first.replies
-    assert ksr.load(with_package).replies.numbers is not first.replies.numbers
+    """What has no state need not be imported for each test; what a test binds in it is put back."""
+    library = ["my_routes.numbers"]
+    first = ksr.load(with_package, library=library)
+    for _ in range(2):
+        former = ksr.load(with_package, library=library).replies.numbers
+        former.FINE, former.seen = 404, True
+    last = ksr.load(with_package, library=library)
+    assert last.replies.numbers is former
+    assert last.replies is not first.replies
+    assert ksr.receive(options()).reply.status == 200
+    assert not hasattr(former, "seen")
+    assert ksr.load(with_package).replies.numbers is not former
 
 
 def test_outside_of_a_test_ksr_says_what_to_do() -> None:
