@@ -23,6 +23,7 @@ _Modules = dict[str, tuple[ModuleType, dict[str, object]]]  # with the globals t
 _files: dict[tuple[str, str], str] = {}
 _kept: dict[tuple[Path | str, ...], _Modules] = {}
 _ready: _Modules = {}
+_left: set[str] = set()
 _library: tuple[str, ...] = ()
 _codes: dict[str, tuple[_Stamp, CodeType]] = {}
 
@@ -32,11 +33,13 @@ def on(script: Path, library: Sequence[str]) -> None:
 
     Args:
         script: whose they are.
-        library: packages and modules of which it gets what it has got before.
+        library: packages and modules of which it gets what it has got before, but once: what a
+            script imports anew itself is new.
     """
-    global _ready, _library
+    global _ready, _left, _library
     _library = tuple(f"{name}." for name in library)
     _ready = _kept.setdefault((script, *library), {})
+    _left = set(_ready)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
 
@@ -56,7 +59,8 @@ class _Finder:
         """Where a module is; None: one of the next finders is asked."""
         if not path or name.partition(".")[0] not in PACKAGES:
             return None
-        if name in _ready:
+        if name in _left:
+            _left.remove(name)
             return ModuleSpec(name, _Ready())
         file = _files.get((name, path[0]))
         if file is None or not os.path.exists(file):  # noqa: PTH110 - quicker
@@ -89,7 +93,7 @@ class _Loader(SourceFileLoader):
         super().exec_module(module)
         watch.imported(module)
         if f"{module.__name__}.".startswith(_library):
-            _ready[module.__name__] = module, dict(vars(module))
+            _ready.setdefault(module.__name__, (module, dict(vars(module))))
 
     def get_code(self, fullname: str) -> CodeType | None:
         status = os.stat(self.path)  # noqa: PTH116 - quicker
