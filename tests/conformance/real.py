@@ -106,8 +106,9 @@ class Answer:
 class RealKamailio:
     """Debian's Kamailio with one worker; it is started again when a message has ended it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, extra: str = "") -> None:
+        """`extra` are further lines of its configuration."""
+        self._directory, self._extra = directory, extra
         self._process: subprocess.Popen[bytes] | None = None
         self._answers = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._answers.bind(str(directory / "answers"))
@@ -160,6 +161,7 @@ class RealKamailio:
                 addresses=ADDRESSES,
                 database=database,
             )
+            + self._extra
         )
         command = ["kamailio", "-f", str(cfg), "-l", f"udp:127.0.0.1:{self.port}", "-DD", "-E"]
         command += ["-Y", str(self._directory), "-P", str(self._directory / "pid"), "-m", "64"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ksr_stub import branches, dispatch, headers, message, world
@@ -19,8 +20,14 @@ from .real import ADDRESSES, DESTINATIONS, Answer
 UNMODELLED = object()
 
 
-def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer:
-    """Make the calls on a message in a new World; see RealKamailio.ask.
+def ask(
+    text: str,
+    calls: list[list[Any]],
+    port: int,
+    phone_port: int,
+    prepare: Callable[[World], object] = id,
+) -> Answer:
+    """Make the calls on a message in a new World that was prepared; see RealKamailio.ask.
 
     Raises:
         Unpredictable: the real one would crash, or read memory that it never filled.
@@ -47,6 +54,7 @@ def ask(text: str, calls: list[list[Any]], port: int, phone_port: int) -> Answer
         },
     )
     own.part(Addresses).peers.extend(Peer(*row) for row in PEERS)
+    prepare(own)
     former = world.use(own)
     try:
         received = message.parse(

@@ -13,13 +13,15 @@ from typing import Any
 import attrs
 
 from ksr_stub import message as sip
-from ksr_stub import pv
+from ksr_stub import nameaddr, pv
+from ksr_stub.models import tm
 from ksr_stub.pv.table import variable
 from ksr_stub.pv.values import Value, no_value
 from ksr_stub.registry import model
+from ksr_stub.tm.cell import BRANCH_FAILURE
 from ksr_stub.world import FAILURE, World
 
-_NOTE = "rtpengine"
+_NOTE, _OFFERED = "rtpengine", "rtpengine_sdp"
 _TAG = re.compile(r";\s*tag=([^;,\s]+)", re.IGNORECASE)
 _CONNECTION = re.compile(r"^c=IN IP[46] \S+", re.MULTILINE)
 _ORIGIN = re.compile(r"^(o=.*) IN IP[46] \S+", re.MULTILINE)
@@ -72,19 +74,16 @@ class RtpEngine:
 
     def ask(self, world: World, name: str, flags: str, sdp: str = "") -> bool:
         """Let a relay of each chosen set do something; False where one does not answer."""
-        received = world.msg
-        sender, receiver = (_TAG.search(received.get(header)) for header in ("from", "to"))
-        if sender is None or not received.get("call-id"):
-            world.say(-1, "rtpengine: can't get Call-Id field or From tag")
+        parties = _parties(world.msg, name, flags)
+        if parties is None:
+            world.say(-1, "rtpengine: can't get Call-Id field, From or To tag")
             return False
         chosen = _chosen(world)
         for number in () if chosen is None else chosen:
             if not self.alive or number in self.down:
                 world.say(-1, "rtpengine: no available proxies")
                 return False
-            to_tag = receiver[1] if receiver else ""
-            call_id = received.get("call-id")
-            self.commands.append(Command(name, call_id, sender[1], to_tag, flags, sdp, number))
+            self.commands.append(Command(name, *parties, flags, sdp, number))
         return chosen is not None
 
     def rewrite(self, sdp: str, call_id: str, tag: str, flags: str) -> str:
@@ -109,6 +108,32 @@ class RtpEngine:
 
     def _first_port(self, call_id: str, tag: str) -> int:
         return self._ports.get((call_id, tag, 0), 30000)
+
+
+_WITHOUT_TAGS = {
+    "block_dtmf", "unblock_dtmf", "block_media", "unblock_media", "silence_media",
+    "unsilence_media",
+}  # fmt: skip
+
+
+def _parties(message: sip.SipMessage, name: str, flags: str) -> tuple[str, str, str] | None:
+    """Call-ID, from-tag and to-tag of a command: who answers in a request is its sender."""
+    named = dict(word.partition("=")[::2] for word in flags.split())
+    found = (nameaddr.of(message, "from"), nameaddr.of(message, "to"))
+    own = ["" if one is None else one.tag for one in found]
+    sender, receiver = named.get("from-tag") or own[0], named.get("to-tag") or own[1]
+    call_id = named.get("call-id") or message.get("call-id")
+    if not call_id or not own[0]:
+        return None
+    if named.get("from-tag"):
+        return call_id, sender, receiver
+    if name in _WITHOUT_TAGS:
+        return call_id, "", ""
+    if name == "delete":
+        return call_id, sender, receiver if "to-tag" in named else ""
+    if message.is_request != (name == "answer"):
+        return call_id, sender, receiver
+    return (call_id, receiver, sender) if receiver else None
 
 
 def _no_totals() -> dict[str, dict[str, int]]:
@@ -242,9 +267,7 @@ def rtpengine_offer0(world: World) -> int:
 
 @model("rtpengine")
 def rtpengine_answer(world: World, flags: str) -> int:
-    """Rewrite the SDP of an answer; -1 where there is no To tag, SDP or relay."""
-    if world.msg.is_request and _TAG.search(world.msg.get("to")) is None:
-        return -1
+    """Rewrite the SDP of an answer; -1 where there is no SDP, relay or, in a request, To tag."""
     return _relay(world, "answer", flags)
 
 
@@ -269,31 +292,34 @@ def rtpengine_delete0(world: World) -> int:
 @model("rtpengine")
 def rtpengine_manage(world: World, flags: str) -> int:
     """Offer, answer or delete, as the message is; -1 where it is none of these."""
-    received = world.msg
-    method = received.method or received.get("cseq").partition(" ")[2].strip()
-    if method in ("CANCEL", "BYE") or (method == "INVITE" and world.route == FAILURE):
+    if world.route == BRANCH_FAILURE:
+        return 1
+    received, transaction = world.msg, tm.current(world)
+    method = (received.get("cseq").split() or [""])[-1]
+    has_sdp = "sdp" in received.get("content-type").lower() and bool(received.body)
+    if method in ("CANCEL", "BYE") or (not received.is_request and received.status >= 300):
         return rtpengine_delete(world, flags)
-    if not received.body:
+    if not has_sdp or method not in ("INVITE", "ACK", "UPDATE", "PRACK"):
         return -1
-    if received.is_request:
-        if method == "ACK":
-            return rtpengine_answer(world, flags)
-        return _relay(world, "offer", flags) if method in ("INVITE", "UPDATE") else -1
-    if received.status >= 300 or method not in ("INVITE", "UPDATE"):
-        return -1
-    return _relay(world, "answer" if _was_offered(world, received) else "offer", flags)
+    if not received.is_request:
+        answers = method == "UPDATE" or transaction is None
+        offered = transaction is not None and _OFFERED in transaction.request.notes
+        return _relay(world, "answer" if answers or offered else "offer", flags)
+    if method in ("ACK", "PRACK"):
+        return _relay(world, "answer", flags)
+    if method == "INVITE":
+        received.notes[_OFFERED] = True
+        if transaction is not None:
+            transaction.request.notes[_OFFERED] = True
+        if world.route == FAILURE:
+            return rtpengine_delete(world, flags)
+    return _relay(world, "offer", flags)
 
 
 @model("rtpengine")
 def rtpengine_manage0(world: World) -> int:
     """As rtpengine_manage, without flags."""
     return rtpengine_manage(world, "")
-
-
-def _was_offered(world: World, reply: sip.SipMessage) -> bool:
-    call_id = reply.get("call-id")
-    commands = world.part(RtpEngine).commands
-    return any(c.name == "offer" and c.call_id == call_id for c in commands)
 
 
 def _ask(name: str) -> None:
