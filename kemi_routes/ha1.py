@@ -60,7 +60,7 @@ def check(realm: str, username: str, registers: bool) -> int:
         1 or a negative return code of `auth_check`; `NO_DATABASE` where only the database knows
         and does not answer. Its ERROR may also mean that.
     """
-    trust = _trust()
+    trust = _trust() if settings.active.credentials_cache else ""
     column, key = _kept_as(realm, username, registers) if trust else ("", "")
     if not column:
         return _ask_database(realm, username)
