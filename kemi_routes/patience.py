@@ -17,9 +17,11 @@ from kemi_routes import settings
 
 TABLE = "waiting"
 AWAY = "away"
+ANSWERS = "answers"  # how many there were: a database that answers others is busy, and not away
 LONG = 0.5  # seconds: a database that takes longer, and then fails, is away
 SHORT = 0.2  # seconds that the last worker of a pool may wait for another one to be done
-PAUSE = 0.005
+# Who waits sees a place only when he looks, and others take it at once when all are busy.
+PAUSE = 0.001
 QUEUES = 4096  # for bindings, however many users there are
 _pool = "pool 0"
 
@@ -41,19 +43,26 @@ def ask(question: Callable[[], int], failed: Callable[[int], bool]) -> int | Non
         question: asks it and returns a code.
         failed: whether that code means that it did not answer.
     Returns:
-        What `question` returned; None if it was not asked.
+        What `question` returned; None if it was not asked: the database is away, or so busy that
+        this worker found no place.
     """
     if KSR.htable.sht_get(TABLE, AWAY):
         return None
-    if not _enter(_pool, _places()):
-        KSR.htable.sht_seti(TABLE, AWAY, 1)
-        return None
+    places = _places()
+    if not _enter(_pool, places):
+        answers = KSR.htable.sht_get(TABLE, ANSWERS)
+        if not _wait(_pool, places):
+            if answers == KSR.htable.sht_get(TABLE, ANSWERS):
+                KSR.htable.sht_seti(TABLE, AWAY, 1)
+            return None
     began = time.monotonic()
     try:
         code = question()
     finally:
         _leave(_pool)
-    if failed(code) and time.monotonic() - began > LONG:
+    if not failed(code):
+        KSR.htable.sht_inc(TABLE, ANSWERS)
+    elif time.monotonic() - began > LONG:
         KSR.htable.sht_seti(TABLE, AWAY, 1)
     return code
 
@@ -85,7 +94,7 @@ def hold(user: str, work: Callable[[], int]) -> int | None:
         What `work` returned; None if it was not done.
     """
     queue = f"bindings {hash(user.lower()) % QUEUES}"
-    if not _enter(queue, 1):
+    if not (_enter(queue, 1) or _wait(queue, 1)):
         return None
     try:
         return work()
@@ -103,15 +112,21 @@ def _places() -> int:
 
 
 def _enter(queue: str, places: int) -> bool:
-    """Take a place in a queue, waiting for one a little."""
-    until = None
-    while KSR.htable.sht_inc(TABLE, queue) > places:
-        KSR.htable.sht_dec(TABLE, queue)
-        until = until or time.monotonic() + SHORT
-        if time.monotonic() >= until:
-            return False
+    """Take a place in a queue, if there is one."""
+    if KSR.htable.sht_inc(TABLE, queue) <= places:
+        return True
+    KSR.htable.sht_dec(TABLE, queue)
+    return False
+
+
+def _wait(queue: str, places: int) -> bool:
+    """Wait a little for a place, and take it."""
+    until = time.monotonic() + SHORT
+    while time.monotonic() < until:
         time.sleep(PAUSE)
-    return True
+        if _enter(queue, places):
+            return True
+    return False
 
 
 def _leave(queue: str) -> None:

@@ -38,6 +38,21 @@ def test_one_worker_is_left_when_all_others_wait_for_the_database(server: Ksr) -
     assert server.receive(message("sip:9@example.test", sender=STRANGER)).reply.status == 503
 
 
+def test_a_database_that_answers_others_is_busy_and_not_away(
+    server: Ksr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 for whom no place was free in time, and for nobody else."""
+    others_wait(server, "pool 0", 3)
+    table = server.world.part(Tables).get(patience.TABLE)
+    assert table is not None
+    monkeypatch.setattr(
+        "time.sleep", lambda _seconds: table.add(patience.ANSWERS, 1, server.clock.now)
+    )
+    assert alice(server).register().status == 503
+    table.add("pool 0", -1, server.clock.now)
+    assert alice(server).register().status == 200
+
+
 def test_two_workers_may_wait_while_a_third_is_free(server: Ksr) -> None:
     others_wait(server, "pool 0", 2)
     assert alice(server).register().status == 200
