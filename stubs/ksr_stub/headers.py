@@ -17,8 +17,8 @@ _MANDATORY = frozenset({"from", "to", "call-id", "cseq", "via"})
 _ONCE = frozenset({"from", "to", "call-id", "cseq", "max-forwards", "content-length"})
 _LOOKED_AT = _MANDATORY | _ONCE
 # a fold before the method is too much for parse_cseq
-_CSEQ = re.compile(r"[^ \t\r\n]+[ \t]+[^ \t\r\n]+\s*")
-_LENGTH = re.compile(r"0*[0-9]{1,10}\s*")
+_CSEQ = re.compile(r"[^ \t\r\n]+[ \t]+[^ \t\r\n]+[ \t\r\n]*")
+_LENGTH = re.compile(r"0*[0-9]{1,10}[ \t\r\n]*")
 _LENGTH_MAX = 2**31 - 1
 
 

@@ -17,7 +17,7 @@ import pytest
 from .installation import InstalledServer, make
 from .media import sdp
 from .network import Namespace
-from .patience import eventually
+from .patience import ANSWERS, RECOVERS, eventually
 from .phone import Phone
 from .postgres import PostgresServer
 from .server import DOMAIN, Server
@@ -120,7 +120,7 @@ def test_registered_phones_are_called_and_keepalives_answered(
 ) -> None:
     database.stop(immediate=True)
     keepalive = stranger.request("OPTIONS", f"sip:127.0.0.1:{alice.server[1]}")
-    keepalive.wait_for(200)
+    keepalive.wait_for(200, ANSWERS)
     call = stranger.invite(alice.aor, sdp(("127.0.0.1", 4000)))
     incoming = alice.expect_request("INVITE")
     incoming.reply(180)
@@ -155,6 +155,8 @@ def test_a_database_that_hangs_does_not_take_the_server_along(
     eventually(lambda: "CS_SYNC" in _known_of(shared, "1111"), "row of the binding")
     with _hanging(database):
         assert bob.register(timeout=15).status == 503
+        keepalive = stranger.request("OPTIONS", f"sip:127.0.0.1:{alice.server[1]}")
+        keepalive.wait_for(200, ANSWERS)
         message = stranger.request("MESSAGE", alice.aor)
         alice.expect_request("MESSAGE").reply(200)
         message.wait_for(200)
@@ -200,7 +202,7 @@ def test_everything_goes_on_by_itself_when_the_database_is_back(
     assert alice.register().status == 200, "she has proved who she is before"
     assert len(shared.bindings("1111")) == 1
     database.start()
-    eventually(lambda: newcomer.register().status == 200, "registration", timeout=5)
+    eventually(lambda: newcomer.register().status == 200, "registration", timeout=RECOVERS)
     assert newcomer.unregister().status == 200
     for _ in range(20):  # from port to port the kernel chooses another worker
         bob = _phone(shared, "2222")

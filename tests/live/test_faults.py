@@ -13,7 +13,7 @@ from .conversation import PATIENCE
 from .link import RawSocket
 from .message import Message
 from .network import Namespace
-from .patience import eventually
+from .patience import ANSWERS, RETURNS, eventually
 from .phone import Phone
 from .postgres import USER, PostgresServer
 from .requirement import require
@@ -60,6 +60,12 @@ def answered(transactions: list[Transaction]) -> list[Transaction]:
     return [t for t in transactions if any(r.status >= 200 for r in t.responses)]
 
 
+def answers_at_once(stranger: Phone) -> None:
+    """Whoever asks whether the server is there hears that it is."""
+    asked = stranger.request("OPTIONS", f"sip:127.0.0.1:{stranger.server[1]}")
+    asked.wait_for(200, ANSWERS)
+
+
 # The database
 
 
@@ -74,7 +80,7 @@ def test_a_locked_table_of_subscribers_stops_only_those_who_need_it(
         waiting = [registering(phone) for phone in unknown]
         refused = eventually(lambda: [t for t in waiting if t.responses], "503 to some")
         for _ in range(5):
-            stranger.request("OPTIONS", f"sip:127.0.0.1:{stranger.server[1]}").wait_for(200)
+            answers_at_once(stranger)
         assert {phone.register().status for phone in known} == {200}
         message = stranger.request("MESSAGE", known[0].aor, "hello", TEXT)
         known[0].expect_request("MESSAGE").reply(200)
@@ -106,7 +112,7 @@ def test_a_locked_table_of_bindings_stops_only_those_whose_binding_is_being_writ
         for phone in others:
             stranger.request("MESSAGE", phone.aor, "hello", TEXT)
             phone.expect_request("MESSAGE").reply(200)
-        stranger.request("OPTIONS", f"sip:127.0.0.1:{stranger.server[1]}").wait_for(200)
+        answers_at_once(stranger)
     assert waiting.final(PATIENCE).status in (200, 400, 503)
     assert stuck.register().status == 200
     assert len(patient.bindings(stuck.user)) == 1
@@ -177,9 +183,6 @@ def disconnect(postgres: PostgresServer, database: str) -> None:
 
 # A crash
 
-# seconds; twice what is promised, for the machine has other things to do than to start Kamailio
-BACK = 10
-
 
 @pytest.fixture
 def forgetful(host: Namespace, postgres: PostgresServer) -> Iterator[Server]:
@@ -204,7 +207,7 @@ def test_a_binding_of_a_moment_ago_outlives_the_death_of_any_process(
     assert written(forgetful) == 0
     since = forgetful.mark()
     forgetful.kill_worker(process)
-    forgetful.wait_for_log("Kamailio is ready again", timeout=BACK, since=since)
+    forgetful.wait_for_log("Kamailio is ready again", timeout=RETURNS, since=since)
     assert forgetful.bindings(phone.user) == [phone.contact.strip("<>")]
     assert phone.register().status == 200
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .network import Namespace, Network
-from .patience import eventually
+from .patience import RETURNS, eventually
 from .phone import Phone
 from .postgres import PostgresServer
 from .requirement import require
@@ -83,7 +83,7 @@ def kill(town: Town, description: str) -> None:
         os.kill(int((town.server.run_dir / "kamailio.pid").read_text()), signal.SIGKILL)
     else:
         town.server.kill_worker(description)
-    town.server.wait_for_log("Kamailio is ready again", timeout=40, since=since)
+    town.server.wait_for_log("Kamailio is ready again", timeout=RETURNS, since=since)
 
 
 def test_a_restart_keeps_all_that_is_known_of_a_binding(town: Town) -> None:

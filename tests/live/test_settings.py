@@ -76,6 +76,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("RUN_DIR", "/etc/hostname", "is no directory that can be written"),
         ("RUN_DIR", "/proc/kemi", "is no directory that can be written"),
         ("TLS_CERT", "/etc/hostname", "TLS_CERT and TLS_KEY go together"),
+        ("SERVER_SECRET", PASSWORD, "32 are needed"),
     ],
 )
 def test_a_server_with_a_wrong_setting_does_not_start_and_says_what_is_right(

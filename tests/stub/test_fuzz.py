@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
+from ksr_stub.builders import register
 from ksr_stub.harness import Ksr
 
 from ..mutation import NO_TEXT, Mutator, seeds
 from .own_routes import DOMAIN, alice, start
 
 MESSAGES = 1000
+GOOD = register("1111")
+# what `make fuzz-stub` has found
+FOUND = [GOOD.replace(b"Content-Length: 0", b"Content-Length: 0\x1d")]
 FAILED = re.compile(r"kemi-routes: \S+ failed")
 
 
@@ -24,3 +28,13 @@ def test_mutated_requests_do_no_harm(ksr: Ksr) -> None:
         assert result.error is None, result
         failed = [line.text for line in result.log if FAILED.search(line.text)]
         assert all(NO_TEXT.search(line) for line in failed), result
+
+
+@pytest.mark.ksr(mode="faithful")
+@pytest.mark.parametrize("data", FOUND)
+def test_what_was_found_once_is_dropped(ksr: Ksr, data: bytes) -> None:
+    server = start(ksr)
+    assert server.receive(GOOD).reply.status == 401
+    result = server.receive(data)
+    assert result.error is None
+    assert result.replies == []
