@@ -38,6 +38,15 @@ def test_the_example_of_an_env_file_names_settings_that_exist_and_sets_none() ->
     assert shown <= names() | OTHERS
 
 
+def test_what_the_example_of_an_env_file_shows_is_right() -> None:
+    """Each value, once its `#` is gone; a secret it has none."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    shown = dict(match.groups() for line in lines if (match := re.match(r"# ([A-Z_]+)=(.+)", line)))
+    assert {"LISTEN", "ADVERTISE", "RTP_INTERFACE", "TLS_CERT", "DBURL"} <= set(shown)
+    assert settings.parse(settings.lookup(shown))[1] == []
+    assert prepare.rtp_faults(shown) == []
+
+
 def test_the_packages_of_the_image_are_those_of_make_run() -> None:
     """Where a package has no place in a container it is named here."""
     made = set(re.findall(r"kamailio[-\w]*|python3-[-\w]+|openssl", packages("Makefile")))
