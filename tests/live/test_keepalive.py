@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from .homes import PRIVATE
 from .message import address_uri
 from .phone import Phone
-from .town import PRIVATE, Town, contacts, open_town, rings, source_seen
+from .town import Town, contacts, open_town, rings, source_seen
 
 INTERVAL, TIMEOUT = 1, 3
 EXPIRES_AFTER = 10  # seconds that Kamailio leaves a binding whose phone does not answer

@@ -9,11 +9,12 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from .homes import PRIVATE
 from .link import RawSocket
 from .network import Network
 from .phone import Phone
 from .server import Server
-from .town import PRIVATE, Town, contacts, open_town, rings, source_seen
+from .town import Town, contacts, open_town, rings, source_seen
 
 SETTINGS = {"FR_TIMER": "1500"}
 

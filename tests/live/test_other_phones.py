@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from .homes import PRIVATE
 from .media import RtpStream, media_address
 from .network import SERVER, Namespace, Network
 from .rtpengine import RtpEngine
@@ -11,7 +12,6 @@ from .server import Server
 from .sipp import Sipp
 from .softphone import Softphone
 
-PRIVATE = "192.168.0.103"
 PASSWORD = "horse-staple"
 
 

@@ -9,13 +9,14 @@ import pytest
 
 from .challenges import repeat
 from .digest import credentials
+from .homes import PRIVATE
 from .link import Link
 from .message import Message, parameter, wire
 from .network import SERVER, SERVER6
 from .patience import eventually
 from .phone import Phone
 from .server import DOMAIN
-from .town import PRIVATE, Town, contacts, open_town, rings, source_seen
+from .town import Town, contacts, open_town, rings, source_seen
 from .websocket import WebSocketLink
 
 SETTINGS = {

@@ -23,9 +23,10 @@ from ..torture import (
     as_sent,
 )
 from .digest import credentials
+from .homes import PRIVATE
 from .message import Message, address_uri
 from .phone import Phone
-from .town import PRIVATE, Town, open_town, rings
+from .town import Town, open_town, rings
 
 
 @pytest.fixture(scope="module")

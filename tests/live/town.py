@@ -9,13 +9,13 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from .homes import PRIVATE
 from .message import Address, Message, address_uri, parameter
 from .network import SERVER, SERVER6, Namespace, Nat, Network
 from .phone import Phone
 from .requirement import require
 from .server import LAUNCHER, Server
 
-PRIVATE = "192.168.0.103"
 SOCKETS = " ".join(
     f"{kind}:{host}:{port}"
     for host in (SERVER, f"[{SERVER6}]")
