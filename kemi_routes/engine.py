@@ -30,6 +30,7 @@ from kemi_routes import (
     seal,
     settings,
     websocket,
+    whole_lines,
 )
 from kemi_routes.outcome import DONE, Outcome
 
@@ -84,6 +85,7 @@ def start(get_def: Callable[[str], str], former: ModuleType | None = None) -> No
         SettingsError: naming all faults; Kamailio then refuses to start.
     """
     settings.active = settings.read(get_def)
+    whole_lines.write()
     seal.use(settings.active.server_secret, getattr(former, "key", b""))
 
 

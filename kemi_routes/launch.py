@@ -37,8 +37,6 @@ VERBOSE = 2  # LOG_LEVEL from which the whole log is wanted
 TERMINATE_AGAIN = 1.0
 # what the main process calls itself when it has started all others
 ALL_STARTED = b"main process - attendant"
-# from glibc 2.37 stderr is written in pieces of 128 bytes, and entries of two processes mix
-WHOLE_LINES = ("stdbuf", "--error=L")
 # json: an entry is one line, whatever the SIP message has that it quotes (core: log_engine_data)
 LOGS: dict[str, list[str]] = {"text": [], "json": ["--log-engine=json:Mc"]}
 NOT_STARTED = 1
@@ -309,7 +307,7 @@ class Supervisor:
     ) -> None:
         self._run_dir = Path(active.run_dir)
         self._environ = environ
-        self._command = [*WHOLE_LINES, "kamailio", "-DD", "-E", *LOGS[log], "-f", str(cfg)]
+        self._command = ["kamailio", "-DD", "-E", *LOGS[log], "-f", str(cfg)]
         self._command += ["-Y", active.run_dir, "-P", f"{active.run_dir}/kamailio.pid"]
         self._command += [*memory_options(active), *listen_options(active)]
         # what Kamailio prints beside its log is for people, and no entry of it
