@@ -86,13 +86,15 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mypy(routes: Path) -> Report:
-    """What mypy reports, by file and line."""
+def mypy(routes: Path, pytestconfig: pytest.Config) -> Report:
+    """What mypy reports, by file and line; type stubs that have not changed are read once."""
+    known = getattr(pytestconfig, "cache", None)
+    cache = known.mkdir("mypy-of-routes") if known else routes / ".cache"
     if importlib.util.find_spec("mypy") is None:
         pytest.skip("mypy is not installed")
     command = [sys.executable, "-m", "mypy", "--strict", "--enable-error-code=truthy-bool"]
     done = subprocess.run(
-        [*command, "--show-error-codes", "--cache-dir=.cache", "right.py", "wrong.py"],
+        [*command, "--show-error-codes", f"--cache-dir={cache}", "right.py", "wrong.py"],
         cwd=routes,
         env={**os.environ, "MYPYPATH": str(STUBS), "PYTHONPATH": ""},
         capture_output=True,
