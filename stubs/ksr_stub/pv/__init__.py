@@ -5,6 +5,7 @@ Models add variables of their own with `provide`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from ksr_stub import regex
@@ -31,17 +32,23 @@ def lookup(world: World, text: str) -> Spec | None:
         NotModelled: Kamailio has it, the stub has not.
     """
     try:
-        return _of_version(world, whole(text))
+        return _of_version(world.version, text)
     except BadSpec as error:
         _refused(world, text, error)
         return None
 
 
-def _of_version(world: World, spec: Spec) -> Spec:
-    for one in spec.chain:
-        if one.kind.since > world.version:
-            raise BadSpec(f"{{{one.kind.name}}} is new in {one.kind.since}")
+@functools.lru_cache(maxsize=4096)
+def _of_version(version: str, text: str) -> Spec:
+    spec = whole(text)
+    _check_version(version, spec)
     return spec
+
+
+def _check_version(version: str, spec: Spec) -> None:
+    for one in spec.chain:
+        if one.kind.since > version:
+            raise BadSpec(f"{{{one.kind.name}}} is new in {one.kind.since}")
 
 
 def _refused(world: World, text: str, error: BadSpec) -> None:
@@ -122,7 +129,7 @@ def evaluate(world: World, text: str) -> str | None:
         out.append(text[at:dollar])
         try:
             spec, at = parse(text, dollar)
-            _of_version(world, spec)
+            _check_version(world.version, spec)
         except BadSpec as error:
             _refused(world, text[dollar:], error)
             return None
