@@ -256,8 +256,7 @@ def _answered_via(world: World, message: SipMessage, text: str, start: int) -> s
 def _tagged(message: SipMessage, tag: str) -> str:
     header = message.first("to")
     assert header is not None  # noqa: S101
-    stop = header.body_start + len(header.body)
-    value = nameaddr.parse(message.buf, header.body_start, stop, lone=True)
+    value = message.once(nameaddr.parse_lone, header)
     old = value.param("tag")
     if old is not None and old.value:
         place = old.end - len(old.value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
+from collections.abc import Mapping
 
 from attrs import frozen
 
@@ -21,7 +23,7 @@ class Credentials:
     """The fields of one Authorization or Proxy-Authorization header, names in lower case."""
 
     header: Header
-    fields: dict[str, str]
+    fields: Mapping[str, str]
 
     def get(self, name: str) -> str:
         """A field, '' where it is not there."""
@@ -76,11 +78,17 @@ def parse(header: Header) -> Credentials | None:
     Raises:
         ParseError: it is broken.
     """
-    scheme = _SCHEME.match(header.body)
+    fields = _fields(header.body)
+    return None if fields is None else Credentials(header, fields)
+
+
+@functools.lru_cache(maxsize=256)
+def _fields(body: str) -> Mapping[str, str] | None:
+    scheme = _SCHEME.match(body)
     if scheme is None:
         return None
     fields: dict[str, str] = {}
-    rest = header.body[scheme.end() :].lstrip(" \t\r\n")
+    rest = body[scheme.end() :].lstrip(" \t\r\n")
     while True:
         match = _PARAM.match(rest)
         if match is None:
@@ -89,7 +97,7 @@ def parse(header: Header) -> Credentials | None:
         _, comma, rest = rest[match.end() :].partition(",")
         rest = rest.lstrip(" \t\r\n")
         if not comma:
-            return Credentials(header, fields)
+            return fields
 
 
 def find(message: SipMessage, key: str, realm: str) -> Credentials | None:

@@ -55,7 +55,7 @@ def _fault(message: SipMessage, header: Header, seen: set[str]) -> str:
             via.in_header(message, header)
         except ParseError as error:
             return str(error)
-    if header.key == "to" and tobody.parse(header.body) is None:
+    if header.key == "to" and message.once(tobody.parse, header) is None:
         return "bad to header"
     if header.key == "cseq" and not _CSEQ.fullmatch(header.body):
         return "bad cseq header"

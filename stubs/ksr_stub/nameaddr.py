@@ -127,12 +127,13 @@ def of(message: SipMessage, key: str) -> NameAddr | None:
     if header is None:
         return None
     try:
-        return message.once(_parse_lone, header)
+        return message.once(parse_lone, header)
     except ParseError:
         return None
 
 
-def _parse_lone(text: str, start: int, stop: int) -> NameAddr:
+def parse_lone(text: str, start: int, stop: int) -> NameAddr:
+    """Read From or To; as `parse`."""
     return parse(text, start, stop, lone=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import attrs
 
 from ksr_stub import credentials, pv, uri
@@ -13,6 +15,7 @@ from ksr_stub.text import from_python
 from ksr_stub.world import World
 
 CHECK_USER, SKIP_FORWARDED = 1, 2
+_Wanted = tuple[tuple[str, str], ...]  # columns, and the variables they go to
 USE_DOMAIN, SKIP_CREDENTIALS = 1, 2
 NO_DATABASE, NO_ROW = -1, -2
 
@@ -133,7 +136,7 @@ def is_subscriber(world: World, address: str, table: str, flags: int) -> int:
     keys = {"username": parsed.user}
     if flags & USE_DOMAIN and parsed.host:
         keys["domain"] = parsed.host
-    wanted = [] if flags & SKIP_CREDENTIALS else _loaded(world)
+    wanted = () if flags & SKIP_CREDENTIALS else _loaded(world)
     try:
         if not wanted and not flags & SKIP_CREDENTIALS:
             # a SELECT without columns: nothing to load is an error of the query
@@ -173,7 +176,7 @@ def _authenticate(
 
 
 def _row(
-    world: World, realm: str, table: str, found: Credentials, wanted: list[tuple[str, str]]
+    world: World, realm: str, table: str, found: Credentials, wanted: _Wanted
 ) -> dict[str, str] | None:
     keys = {world.param("auth_db", "user_column", "username"): found.user}
     if world.param("auth_db", "use_domain", 0):
@@ -188,18 +191,23 @@ def _column(world: World, found: Credentials) -> str:
     return world.param("auth_db", "password_column", "ha1")
 
 
-def _loaded(world: World) -> list[tuple[str, str]]:
+def _loaded(world: World) -> _Wanted:
     """The columns that load_credentials names, and the variables they go to."""
+    return _columns(world.param("auth_db", "load_credentials", ""))
+
+
+@functools.lru_cache(maxsize=64)
+def _columns(named: str) -> _Wanted:
     pairs = []
-    for item in world.param("auth_db", "load_credentials", "").split(";"):
+    for item in named.split(";"):
         variable, equal, column = (part.strip() for part in item.partition("="))
         if equal:
             pairs.append((column, variable))
         elif variable:
             pairs.append((variable, f"$avp({variable})"))
-    return pairs
+    return tuple(pairs)
 
 
-def _load(world: World, wanted: list[tuple[str, str]], row: dict[str, str]) -> None:
+def _load(world: World, wanted: _Wanted, row: dict[str, str]) -> None:
     for column, variable in wanted:
         pv.put(world, variable, row.get(column, ""))
