@@ -249,6 +249,21 @@ class SipMessage:
             found = self._read[key] = reader(self.buf, header.body_start, stop)
         return found
 
+    def overwrite(self, header: Header, body: str) -> None:
+        """Put another body of the same length in the place of a header field's own, in `buf` too.
+
+        Raises:
+            ValueError: it is longer or shorter.
+        """
+        if len(body) != len(header.body):
+            raise ValueError(f"{body!r} has not the length of {header.body!r}")
+        begin = header.body_start
+        self._buf = self._buf[:begin] + body + self._buf[begin + len(body) :]
+        # offsets and the other header fields are as they were
+        self._read = {key: found for key, found in self._read.items() if key[1] != begin}
+        changed = Header(header.name, body, header.start, header.end, begin)
+        self.headers = [changed if one is header else one for one in self.headers]
+
     def unreadable(self, key: str = "") -> bool:
         """Whether looking for a header field fails: it is not before the one that can't be parsed.
 

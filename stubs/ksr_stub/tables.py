@@ -161,9 +161,10 @@ class Tables:
     def _read_params(self) -> None:
         specs: str | tuple[str, ...] = self.world.param("htable", "htable", ())
         given = (specs,) if isinstance(specs, str) else specs
-        for spec in given[self._specs :]:
-            self.add(spec)
-        self._specs = len(given)
+        if len(given) != self._specs:
+            for spec in given[self._specs :]:
+                self.add(spec)
+            self._specs = len(given)
 
     def _start_timer(self) -> None:
         interval = self.world.param("htable", "timer_interval", 20)

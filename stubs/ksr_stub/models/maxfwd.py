@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
-
 from ksr_stub.message import SipMessage
 from ksr_stub.registry import model
 from ksr_stub.world import World
@@ -69,8 +67,5 @@ def _write(message: SipMessage, value: int) -> None:
     assert header is not None  # noqa: S101
     length = len(header.body.rstrip())
     text = str(value)[-length:].rjust(length) if length else ""
-    begin, end = header.body_start, header.body_start + length
-    message.buf = message.buf[:begin] + text + message.buf[end:]
-    place = message.headers.index(header)
-    message.headers[place] = attrs.evolve(header, body=text + header.body[length:])
+    message.overwrite(header, text + header.body[length:])
     message.notes[_NOTE] = value
