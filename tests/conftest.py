@@ -40,8 +40,9 @@ vars(attr._make)["compile"] = functools.lru_cache(maxsize=None)(compile)
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays: garbage is looked for in what comes later."""
+    """What is there before the first test stays; garbage is looked for in what comes later."""
     gc.freeze()
+    gc.set_threshold(20_000)
 
 
 @pytest.hookimpl(trylast=True)
