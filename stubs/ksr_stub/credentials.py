@@ -11,9 +11,8 @@ from attrs import frozen
 
 from ksr_stub.message import Header, ParseError, SipMessage
 
-_PARAM = re.compile(
-    r'([A-Za-z0-9_.+-]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|([^ \t\r\n,"][^ \t\r\n,]*))'
-)
+_SPACE = " \t\r\n"
+_VALUE = re.compile(r'"([^"]*)"|([^ \t\r\n,"][^ \t\r\n,]*)')
 _SCHEME = re.compile(r"digest[ \t\r\n,]", re.IGNORECASE)
 HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
@@ -88,14 +87,16 @@ def _fields(body: str) -> Mapping[str, str] | None:
     if scheme is None:
         return None
     fields: dict[str, str] = {}
-    rest = body[scheme.end() :].lstrip(" \t\r\n")
+    rest = body[scheme.end() :].lstrip(_SPACE)
     while True:
-        match = _PARAM.match(rest)
-        if match is None:
-            raise ParseError(f"bad digest credentials at {rest[:30]!r}")
-        fields[match[1].lower()] = match[2] if match[2] is not None else match[3]
-        _, comma, rest = rest[match.end() :].partition(",")
-        rest = rest.lstrip(" \t\r\n")
+        # a name that is not known goes up to the next `=`, whatever stands before it
+        name, equal, rest = rest.partition("=")
+        value = _VALUE.match(rest.lstrip(_SPACE))
+        if not equal or value is None:
+            raise ParseError(f"bad digest credentials at {name[:30]!r}")
+        fields[name.rstrip(_SPACE).lower()] = value[1] if value[1] is not None else value[2]
+        _, comma, rest = rest.lstrip(_SPACE)[value.end() :].partition(",")
+        rest = rest.lstrip(_SPACE)
         if not comma:
             return fields
 

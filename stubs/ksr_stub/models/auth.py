@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ksr_stub import credentials, nameaddr, nonces, pv, uri
 from ksr_stub.credentials import Credentials
+from ksr_stub.errors import Unpredictable
 from ksr_stub.message import Header, ParseError, SipMessage
 from ksr_stub.registry import MODELS, model
 from ksr_stub.uri import Uri
@@ -66,13 +67,18 @@ def pv_auth_check(world: World, realm: str, password: str, flags: int, checks: i
     code = _pv_authenticate(world, realm, password, flags, key, message.method)
     if code != OK or not checks & CHECK_USER:
         return code
+    if message.method in _NEVER_CHALLENGED and not message.read_to_end:
+        return OK
     header = message.first(PROXY) or message.first(WWW)
     if header is None:
         return OK if message.method in _NEVER_CHALLENGED else ERROR
     if message.method in _NEVER_CHALLENGED:
-        # nothing has parsed the header, and 5.6.3 crashes here
-        world.say(-3, "auth: pv_auth_check with checks=1 crashes on this request")
-        return ERROR
+        raise world.fault(
+            Unpredictable(
+                f"5.6.3 crashes in pv_auth_check with checks=1 on {message.method} with"
+                " credentials that were read and not parsed: ask of other methods only"
+            )
+        )
     found = _parsed(header)
     user = "" if found is None else found.user
     return user_matches(message, user, world.param("auth", "use_domain", 0) != 0)

@@ -230,10 +230,10 @@ def _digest_only(world: World) -> bool:
         raise _Failed(400, "Bad Auth Header")
     needed = ["username", "realm", "nonce", "uri", "response"]
     needed += ["cnonce", "nc"] if fields.get("qop") else []
-    if any(name not in fields for name in needed):
+    if any(name not in fields.fields for name in needed):
         raise _Failed(400, "Bad Auth Credentials")
     for name, shown in (("username", "User"), ("nonce", "Nonce"), ("response", "Response")):
-        if not fields[name]:
+        if not fields.get(name):
             raise _Failed(400, f"Auth Empty {shown}")
     return True
 

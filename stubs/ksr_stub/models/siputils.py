@@ -6,13 +6,12 @@ import calendar
 import email.utils
 import re
 
-from ksr_stub import nameaddr, tobody
+from ksr_stub import credentials, nameaddr, tobody
 from ksr_stub import uri as uris
 from ksr_stub.errors import Unpredictable
 from ksr_stub.message import Header, ParseError, header_key
 from ksr_stub.models import hdr
 from ksr_stub.pv import paramlist
-from ksr_stub.pv.variables import auth
 from ksr_stub.registry import MODELS, model
 from ksr_stub.transport import address_family
 from ksr_stub.uri import Uri
@@ -297,8 +296,8 @@ def is_user(world: World, name: str) -> int:
     for key in ("authorization", "proxy-authorization"):
         header = world.msg.notes.get(f"auth.{key}")
         if isinstance(header, Header):
-            fields = auth.parsed(header) or {}
-            return 1 if name and fields.get("username", "").partition("@")[0] == name else -1
+            found = credentials.parse(header)
+            return 1 if name and found is not None and found.user == name else -1
     world.say(-1, "siputils: no authorized credentials found (error in scripts)")
     return -1
 
