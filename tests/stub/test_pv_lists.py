@@ -85,6 +85,21 @@ def test_colours_are_for_terminals(routing: Ksr) -> None:
     assert KSR.pv.get("$C(Rx)") == "\x1b[1;31;49m"
 
 
+def test_ids_are_never_the_same(routing: Ksr) -> None:
+    """`$sruid` and `$uuid(...)` are another one each time."""
+    seen = [KSR.pv.get(name) for name in ("$sruid", "$uuid(g)", "$uuid(t)") for _ in range(2)]
+    assert len({*seen, KSR.uuid.tget()}) == 7
+
+
+def test_the_charging_vector_is_taken_apart(ksr: Ksr) -> None:
+    """`$pcv` shows the header field and its parts, null for what is not there."""
+    headers = {"P-Charging-Vector": "icid-value=1ab;icid-generated-at=10.0.0.1;orig-ioi=home"}
+    data = invite("sip:bob@example.test", headers=headers)
+    ksr.world.message = message.parse(data, Address("203.0.113.7", 40123), ksr.world.sockets[0])
+    found = [KSR.pv.get(f"$pcv({part})") for part in ("all", "value", "genaddr", "orig", "term")]
+    assert found == [headers["P-Charging-Vector"], "1ab", "10.0.0.1", "home", None]
+
+
 def test_the_tag_of_the_reply_to_come(routing: Ksr) -> None:
     """`$ltt` is the tag that the reply then has."""
     tag = KSR.pv.get("$ltt(x)")

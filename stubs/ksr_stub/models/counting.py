@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
+from typing import ClassVar
 
 import attrs
 
@@ -67,6 +69,33 @@ def stat(world: World, inner: str, index: object) -> Value:
 def uuid_of(world: World, inner: str, index: object) -> Value:
     """A UUID: `t` and `s` from the time, anything else at random."""
     return str(uuid.uuid1() if inner[0] in "tTsS" else uuid.uuid4())
+
+
+@attrs.define(eq=False)
+class UniqueIds:
+    """Where `$sruid` is."""
+
+    needs_world: ClassVar[bool] = True
+
+    world: World
+    started: int = attrs.field(init=False)
+    numbers: itertools.count[int] = attrs.Factory(lambda: itertools.count(1))
+
+    def __attrs_post_init__(self) -> None:
+        self.started = int(self.world.clock.now)
+
+
+@variable("sruid")
+def unique_id(world: World, inner: object, index: object) -> Value:
+    """An id that is another one each time: start, process and number in hexadecimal."""
+    part = world.part(UniqueIds)
+    return f"{part.started:x}-1-{next(part.numbers):x}"
+
+
+@model("uuid")
+def tget(world: World) -> str:
+    """A UUID from the time (RFC 4122, version 1)."""
+    return str(uuid.uuid1())
 
 
 def _names(world: World, module: str, parameter: str) -> set[str]:

@@ -12,6 +12,8 @@ from ksr_stub.errors import Unpredictable
 from ksr_stub.message import Header, ParseError, header_key
 from ksr_stub.models import hdr
 from ksr_stub.pv import paramlist
+from ksr_stub.pv.table import one_of, variable
+from ksr_stub.pv.values import Value
 from ksr_stub.registry import MODELS, model
 from ksr_stub.transport import address_family
 from ksr_stub.uri import Uri
@@ -300,6 +302,28 @@ def is_user(world: World, name: str) -> int:
             return 1 if name and found is not None and found.user == name else -1
     world.say(-1, "siputils: no authorized credentials found (error in scripts)")
     return -1
+
+
+_VECTOR = {
+    "value": "icid-value=", "genaddr": "icid-generated-at=", "orig": "orig-ioi=",
+    "term": "term-ioi=",
+}  # fmt: skip
+
+
+@variable("pcv", inner=one_of("all", *_VECTOR))
+def charging_vector(world: World, inner: str, index: object) -> Value:
+    """The P-Charging-Vector of the message, or a part of it; null without `icid-value`.
+
+    5.6.3 shows that of an earlier message where this one has none.
+    """
+    message = world.msg
+    header = None if message.unreadable() else message.first("p-charging-vector")
+    if header is None or _VECTOR["value"] not in header.body:
+        return None
+    if inner == "all":
+        return header.body
+    _, named, rest = header.body.partition(_VECTOR[inner])
+    return (re.split(r"[ ;,\r\n]", rest, maxsplit=1)[0] or None) if named else None
 
 
 @model("siputils")
