@@ -118,8 +118,10 @@ def build_reply(world: World, message: SipMessage, code: int, reason: str, to_ta
         reason: the reason phrase.
         to_tag: the tag of To, in place of the request's own; '' leaves To as it is.
     """
-    version = message.buf[: message.first_line_end].rstrip().rpartition(" ")[2]
-    lines = [f"{version} {code} {reason}\r\n", *_copied(world, message, code, to_tag)]
+    version = message.reason
+    if message.is_request:
+        version = message.buf[: message.first_line_end].rstrip().rpartition(" ")[2]
+    lines = [f"{version} {code:03} {reason}\r\n", *_copied(world, message, code, to_tag)]
     lines += message.reply_lumps
     kind, body = message.reply_body or ("", "")
     if kind:

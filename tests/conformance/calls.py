@@ -397,20 +397,32 @@ _CHECKS: list[list[Any]] = [
 ]
 
 
-def checking_calls() -> Calls:
-    """What routes ask of a message before they do anything, and the replies of sanity."""
+_REPLIES = [(200, "OK"), (404, "Not here"), (302, "Moved"), (180, "Ringing"), (500, ""), (99, "x")]
 
-    def calls(mask: int, checks: int, uri_checks: int, limit: int) -> list[list[Any]]:
+
+def checking_calls() -> Calls:
+    """What routes ask of a message before they do anything, and the replies they give."""
+
+    def calls(
+        mask: int, checks: int, uri_checks: int, limit: int, reply: tuple[int, str], function: str
+    ) -> list[list[Any]]:
         sanity = [["sanity.sanity_check", checks, uri_checks]] if checks else []
         return [
             ["nathelper.nat_uac_test", mask],
             *_CHECKS,
             ["maxfwd.process_maxfwd", limit],
             *sanity,
+            [f"sl.{function}", *reply],
         ]
 
     return st.builds(
-        calls, st.integers(1, 127), st.integers(0, 4095), st.integers(0, 7), st.integers(1, 70)
+        calls,
+        st.integers(1, 127),
+        st.integers(0, 4095),
+        st.integers(0, 7),
+        st.integers(1, 70),
+        st.sampled_from(_REPLIES),
+        st.sampled_from(["send_reply", "sl_send_reply"]),
     )
 
 

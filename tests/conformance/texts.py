@@ -113,6 +113,7 @@ def patterns() -> Text:
 
 _METHODS = ["INVITE", "REGISTER", "OPTIONS", "BYE", "MESSAGE", "SUBSCRIBE", "ACK", "FOO"]
 _VIAS = [
+    *["127.0.0.1:{port};rport;branch=z9hG4bKa0;x=y"] * 4,
     *("127.0.0.1:{port};branch=z9hG4bKa1;rport", "10.0.0.5;branch=z9hG4bKa2"),
     *("127.0.0.1:{port};rport;branch=z9hG4bKa3;i=7", "phone.example.org:5071;branch=z9hG4bK4"),
     *("192.168.1.5:5062;branch=z9hG4bKa5;rport;alias", "[2001:db8::7]:5060;branch=x"),

@@ -7,6 +7,7 @@ import hashlib
 import attrs
 
 from ksr_stub import branches, build, nameaddr, sending, server
+from ksr_stub.errors import WrongArguments
 from ksr_stub.message import SipMessage, Way
 from ksr_stub.pv.table import one_of, variable
 from ksr_stub.pv.values import Value
@@ -78,7 +79,14 @@ def sl_forward_reply(world: World, code: str, reason: str) -> int:
 
 def reply(world: World, request: SipMessage, code: int, reason: str) -> bool:
     """Send a reply without transaction; False for ACK."""
-    if request.method == "ACK" or not request.is_request or request.unreadable():
+    if not request.is_request and world.strict:
+        raise world.fault(
+            WrongArguments(
+                f"a reply is answered: a real Kamailio {world.version} sends"
+                f" '{request.reason} {code} {reason}' to where the reply came from"
+            )
+        )
+    if request.method == "ACK" or request.unreadable():
         return False
     if 300 <= code < 400:
         contacts = redirection(world, request)
