@@ -60,9 +60,31 @@ def _lines() -> Iterator[str]:
     yield ""
     yield from _variables()
     yield ""
+    yield from _reasons()
+    yield ""
     yield "## Modules without a model"
     yield ""
     yield ", ".join(f"`{name}`" for name, (has, _) in newest.items() if not has)
+
+
+# why a function or variable of a module with models has none
+_REASONS = {
+    "cfgutils": "`abort` ends Kamailio",
+    "corex": "`$cfg` reads any line of kamailio.cfg",
+    "ipops": "what a name server and the host say; names and SRV records of the stub are `ksr.dns`",
+    "pv": "`$sel` is the select framework, a language of its own; `$ccp` reads and sets the"
+    " configuration of any module while it runs",
+    "sdpops": "codecs are not taken out of SDP; routing looks, the media relay edits",
+    "sqlops": "the test answers for the database, and results are read with `sql_query`",
+    "tcpops": "connections of the stub are open or not; they have no keep-alive and no events",
+}
+
+
+def _reasons() -> Iterator[str]:
+    yield "## Why not"
+    yield ""
+    for module, reason in _REASONS.items():
+        yield f"- `{module}`: {reason}."
 
 
 def _variables() -> Iterator[str]:

@@ -109,6 +109,12 @@ def _identity(key: str, letter: str) -> Callable[[World, object, Index], Value]:
             found = nameaddr.all_of(world.msg, key)
         except ParseError:
             return None
+        if found and world.msg.unreadable():
+            # looking for more of them fails, and the next time nobody looks again
+            before = world.msg.notes.get(key)
+            world.msg.notes[key] = found
+            if before is None:
+                return None
         number, every = index.resolve(world)
         if found and every:
             raise no_value(world, "unable to return 'all' identities")
