@@ -50,6 +50,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     harness = item.stash.get(_KEY, None)
     if report.failed and harness is not None and (harness.results or harness.world.log):
         report.sections.append(("KSR", harness.report()))
+    if report.when == "teardown" and harness is not None:
+        del item.stash[_KEY]  # pytest keeps the item until the last test is done
 
 
 def _world_for(item: pytest.Item) -> World:

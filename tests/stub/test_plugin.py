@@ -222,6 +222,25 @@ def test_a_wrong_import_leaves_nothing_behind(ksr: Ksr, script: Path) -> None:
     assert "routes" not in sys.modules
 
 
+def test_nothing_of_a_test_stays_in_memory(pytester: pytest.Pytester, script: Path) -> None:
+    """A World and the script that ran in it go with their test, not with the last one."""
+    pytester.makepyfile(
+        f"""
+        import gc, weakref
+
+        SEEN = []
+
+        def test_one(ksr):
+            SEEN.extend([weakref.ref(ksr.world), weakref.ref(ksr.load({str(script)!r}))])
+
+        def test_two():
+            gc.collect()
+            assert [seen() for seen in SEEN] == [None, None]
+        """
+    )
+    pytester.runpytest(*PLUGIN).assert_outcomes(passed=2)
+
+
 def test_steps_are_functions_methods_and_what_decorators_hide(ksr: Ksr, script: Path) -> None:
     """In the order in which they begin; what is defined inside of a function is a part of it."""
     added = """
