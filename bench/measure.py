@@ -22,7 +22,7 @@ from .database import connect, fill, version
 from .load import REFRESHES, Load, Ran
 from .probe import probe
 from .results import Results, Sample
-from .servers import CONFIGURATIONS, Config, Server
+from .servers import CONFIGURATIONS, Config, NotStartedError, Server
 
 POSTGRES = "-c autovacuum=off -c shared_buffers=512MB -c max_connections=400"
 
@@ -105,7 +105,12 @@ class Bench:
             fill(databases[alias], size, ports, alias=alias)
         servers = []
         for config in self._present():
-            server = Server(config, databases[config.alias], size)
+            try:
+                server = Server(config, databases[config.alias], size)
+            except NotStartedError as error:
+                self._results.note(f"{config.name} is left out at {size:,}: {error}")
+                say(f"{config.name} did not start")
+                continue
             stack.callback(server.close)
             servers.append(server)
             say(f"{config.name} started in {server.start_seconds:.1f} s")

@@ -180,6 +180,10 @@ ATTACKED = (
 )
 
 
+class NotStartedError(RuntimeError):
+    """A configuration had not all its bindings in time; says how long that was, or what it logged."""
+
+
 class Server:
     """A running Kamailio of a configuration; the constructor returns when it has its bindings."""
 
@@ -252,8 +256,10 @@ class Server:
 
     def _wait(self, deadline: float) -> None:
         while not (self._answers() and self._has_bindings()):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.config.name} did not start:\n{self.log[-3000:]}")
+            if self._process.poll() is not None:
+                raise NotStartedError(f"it ended:\n{self.log[-3000:]}")
+            if time.monotonic() > deadline:
+                raise NotStartedError(f"it had not all bindings after {START_TIMEOUT:.0f} s")
             time.sleep(0.05)
 
     def _answers(self) -> bool:
