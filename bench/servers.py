@@ -181,7 +181,7 @@ ATTACKED = (
 
 
 class NotStartedError(RuntimeError):
-    """A configuration had not all its bindings in time; says how long that was, or what it logged."""
+    """A configuration ended, or had not all its bindings in time; says which."""
 
 
 class Server:
