@@ -28,6 +28,10 @@ _PARAMS = {
     "sha-256": {"secret": auth_calls.SECRET, "nonce_expire": 3600, "algorithm": "SHA-256"},
     "user@domain": {"secret": auth_calls.SECRET, "nonce_expire": 3600, "use_domain": 1},
 }
+_FIRST = (
+    "OPTIONS sip:example.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKa\r\n"
+    "From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n"
+)
 _SERVERS: dict[str, RealKamailio] = {}
 
 
@@ -41,6 +45,8 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             shown = value if isinstance(value, int) else f'"{value}"'
             lines.append(f'modparam("auth", "{key}", {shown})')
         _SERVERS[name] = RealKamailio(directory / name, "\n".join([*lines, ""]))
+        # a nonce from before the start is stale
+        _SERVERS[name].ask(_FIRST, [])
     yield
     for server in _SERVERS.values():
         server.close()

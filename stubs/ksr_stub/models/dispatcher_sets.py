@@ -220,7 +220,7 @@ class Dispatcher:
         if self.world.param("dispatcher", "flags", 0) & _USER_ONLY:
             return parsed.user, ""
         standard = 5061 if parsed.kind == "sips" else 5060
-        port = f":{parsed.port}" if parsed.port and parsed.port_number != standard else ""
+        port = f":{parsed.port}" if parsed.port_given and parsed.port_number != standard else ""
         return parsed.user, parsed.host + port
 
     def _hash_of_variable(self) -> int | None:

@@ -48,7 +48,7 @@ def value(world: World, inner: str | Spec, index: Index) -> Value:
         return None
     if number < 0:
         # 5.6.3 counts one too many: -1 is behind the last one
-        number += len(found) + 1
+        number += len(found) + (world.version == "5.6")
     return found[number] if 0 <= number < len(found) else None
 
 
