@@ -116,3 +116,9 @@ def test_the_message_with_its_edits(routing: Ksr) -> None:
     assert "X-New: 1\r\n" in KSR.pv.get("$mbu")
     assert "X-New" not in KSR.pv.get("$mb")
     assert KSR.pv.get("$_s($rm of $fU)") == "INVITE of alice"
+
+
+@pytest.mark.ksr(version="6.0")
+def test_from_the_end_kamailio_6_counts_right(routing: Ksr) -> None:
+    """`[-1]` is the last value there."""
+    assert KSR.pv.get("$(hfl(Contact)[-1])") == "<sip:a@10.0.0.3>;q=1"
