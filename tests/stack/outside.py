@@ -72,6 +72,8 @@ class Outside:
             for phone in pair:
                 final = phone.register(timeout=15)
                 assert final.status == 200, final
+                bound = self.stack.bindings(f"{phone.user}@{phone.domain}")
+                assert len(bound) == 1, f"{bound}: those of an earlier test have come back"
             yield pair[0], pair[1]
         finally:
             for phone in pair:
