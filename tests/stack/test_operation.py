@@ -8,12 +8,13 @@ import signal
 
 import pytest
 
+from tests.live.conversation import hang_up
 from tests.live.network import CommandFailed
 from tests.live.patience import eventually
 
 from .documentation import block
-from .outside import Outside
-from .stack import Stack
+from .outside import PACKETS, Outside, call_and_hang_up, talk
+from .stack import LONG_RUNNING, Stack
 
 SERVICE_OF = {"kamailio": "kamailio -DD", "rtpengine": "rtpengine --foreground"}
 
@@ -69,6 +70,28 @@ def reload(stack: Stack) -> None:
     """Test the import of the routes, then reload them."""
     stack.exec("kamailio", "python3", "/etc/kamailio/try_import.py")
     stack.exec("kamailio", "kamcmd", "app_python.reload")
+
+
+def test_another_setting_of_kamailio_starts_nothing_else_again(outside: Outside) -> None:
+    """A call keeps its voice; a phone that was bound or removed just before is so afterwards."""
+    stack = outside.stack
+    with outside.phones() as (alice, bob):
+        before = {name: stack.state(name)["State"]["StartedAt"] for name in LONG_RUNNING}
+        ends, voices = talk(alice, bob)
+        stack.configure(MAX_CONTACTS="9")
+        try:
+            stack.up()
+            after = {name: stack.state(name)["State"]["StartedAt"] for name in LONG_RUNNING}
+            assert {name for name in before if before[name] != after[name]} == {"kamailio"}
+            heard = voices[0].received
+            voices[0].exchange(*voices, packets=2 * PACKETS)
+            assert voices[0].received > heard
+            hang_up(*ends)
+            assert call_and_hang_up(bob, alice)
+        finally:
+            stack.configure()
+    stack.up()
+    assert stack.bindings(f"{alice.user}@{alice.domain}") == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@
 # while nobody can reach it over TCP.
 set -euo pipefail
 
+# another program than the server
+[ "$1" = postgres ] || exec "$@"
 if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then
   POSTGRES_PASSWORD=$(<"$POSTGRES_PASSWORD_FILE")
   unset POSTGRES_PASSWORD_FILE
