@@ -88,7 +88,7 @@ def built(stack: Stack, image: str, *arguments: str) -> Iterator[str]:
     """Another build of an image with these arguments, from scratch; its tag."""
     tag = f"kemi-stack-test-{image}"
     words = [word for argument in arguments for word in ("--build-arg", argument)]
-    build = ("docker", "build", "--no-cache", "-t", tag, *words, *DOCKERFILES[image])
+    build = ("docker", "build", "--no-cache", "--force-rm", "-t", tag, *words, *DOCKERFILES[image])
     MACHINE.run("env", "-C", str(stack.directory), *build, timeout=BUILD)
     try:
         yield tag
