@@ -180,6 +180,16 @@ def test_the_relay_is_told_both_networks_of_a_call(ksr: Ksr) -> None:
     assert media.direction(names, "203.0.113.10", "") == ""
 
 
+def test_the_relay_is_told_both_networks_where_the_callee_makes_the_offer(ksr: Ksr) -> None:
+    """The INVITE has no SDP: what answers it does (RFC 3261 13.2.1)."""
+    ksr.listen("udp:203.0.113.10:5060", "udp:10.10.0.10:5060")
+    networks = "public/203.0.113.10;private/10.10.0.10"
+    server = start(ksr, RTPENGINE="udp:127.0.0.1:2223", RTP_INTERFACE=networks)
+    ring(server, sdp="")[1].answer()
+    offer = server.rtpengine.commands[0]
+    assert offer.flag_list[-2:] == ["direction=public", "direction=public"]
+
+
 def test_a_dead_relay_does_not_stop_a_call(ksr: Ksr) -> None:
     """Without an answer of rtpengine the SDP goes on as it is, and it is logged."""
     server = start(ksr, RTPENGINE="udp:127.0.0.1:2223")

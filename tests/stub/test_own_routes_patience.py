@@ -38,6 +38,15 @@ def test_one_worker_is_left_when_all_others_wait_for_the_database(server: Ksr) -
     assert server.receive(message("sip:9@example.test", sender=STRANGER)).reply.status == 503
 
 
+def test_a_worker_waits_a_moment_for_a_place(server: Ksr, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one is done with the database, and its own request gets its answer."""
+    others_wait(server, "pool 0", 3)
+    table = server.world.part(Tables).get(patience.TABLE)
+    assert table is not None
+    monkeypatch.setattr("time.sleep", lambda _seconds: table.add("pool 0", -1, server.clock.now))
+    assert alice(server).register().status == 200
+
+
 def test_a_database_that_answers_others_is_busy_and_not_away(
     server: Ksr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
