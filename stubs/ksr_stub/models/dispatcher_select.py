@@ -114,8 +114,7 @@ def _start(world: World, selection: Selection, group: Group) -> int | None:
     """Where the algorithm begins; negative: as round robin does."""
     part = world.part(Dispatcher)
     if selection.algorithm == BY_AUTH_USER:
-        user = part.auth_user_hash()
-        return -1 if user is None else user
+        return part.auth_user_hash()
     if selection.algorithm != LOAD:
         return part.start(group, selection.algorithm)
     # only an INVITE starts a call; without its load it is dispatched as any other request

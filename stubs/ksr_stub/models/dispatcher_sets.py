@@ -172,14 +172,16 @@ class Dispatcher:
         return 0
 
     def auth_user_hash(self) -> int | None:
-        """The hash of the name in the credentials; None without them."""
+        """The hash of the name in the credentials, -1 without them; None for unreadable headers."""
         message = self.world.msg
         for name in ("proxy-authorization", "authorization"):
+            if message.unreadable(name):
+                return None
             header = message.first(name)
             found = None if header is None else _credentials(header)
             if found is not None:
-                return hashed(found.user.strip(_SPACE), "") if found.user else None
-        return None
+                return hashed(found.user.strip(_SPACE), "") if found.user else -1
+        return -1
 
     def _insert(
         self, group: int, address: str, state: int, priority: int, attributes: str
