@@ -29,6 +29,7 @@ class Script:
     _path: list[str]
     modules: dict[str, ModuleType] = attrs.Factory(dict)
     _names: dict[str, str] = attrs.Factory(dict)
+    _at_load: frozenset[str] = frozenset()
 
     @property
     def files(self) -> set[str]:
@@ -37,12 +38,18 @@ class Script:
 
     def unload(self) -> None:
         """Forget the script: the next test imports it afresh."""
-        for name in self.modules:
+        for name in [*self.modules, *self._imported_since()]:
             sys.modules.pop(name, None)
         for name, module in self._dropped.items():
             sys.modules.setdefault(name, module)
         sys.path[:] = self._path
         reimport.off()
+
+    def _imported_since(self) -> list[str]:
+        """What functions of the script have imported when they ran: it belongs to this script."""
+        tops = {name.partition(".")[0] for name in self.modules}
+        since = [name for name in sys.modules if name not in self._at_load]
+        return [n for n in since if n.partition(".")[0] in tops and not _is_test(n)]
 
 
 def load(script: str | Path | ModuleType, library: Sequence[str] = ()) -> Script:
@@ -76,7 +83,7 @@ def load(script: str | Path | ModuleType, library: Sequence[str] = ()) -> Script
         sys.path[:] = path
         reimport.off()
         raise
-    loaded = Script(module, dropped, path)
+    loaded = Script(module, dropped, path, at_load=frozenset(sys.modules))
     _find_own(loaded, {name: sys.modules[name] for name in sys.modules.keys() - rest})
     return loaded
 

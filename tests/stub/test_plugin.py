@@ -334,6 +334,19 @@ def test_a_module_that_was_edited_is_the_new_one(ksr: Ksr, with_package: Path) -
     assert ksr.receive(options()).reply.status == 404
 
 
+def test_what_the_script_imports_late_goes_with_it(ksr: Ksr, with_package: Path) -> None:
+    """Else the next test would find a module of a package that is no longer there."""
+    replies = with_package.parent / "my_routes/replies.py"
+    late = "def fine():\n    from my_routes import late\n"
+    replies.write_text(replies.read_text().replace("def fine():\n", late))
+    (replies.parent / "late.py").write_text("")
+    ksr.load(with_package)
+    ksr.receive(options())
+    assert "my_routes.late" in sys.modules
+    ksr.unload()
+    assert not [name for name in sys.modules if name.startswith("my_routes")]
+
+
 def test_a_library_of_the_script_is_imported_once(ksr: Ksr, with_package: Path) -> None:
     """What has no state need not be imported for each test; what a test binds in it is put back."""
     library = ["my_routes.numbers"]
