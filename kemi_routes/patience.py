@@ -18,8 +18,10 @@ from kemi_routes import settings
 TABLE = "waiting"
 AWAY = "away"
 ANSWERS = "answers"  # how many there were: a database that answers others is busy, and not away
-LONG = 0.5  # seconds: a database that takes longer, and then fails, is away
-SHORT = 0.2  # seconds that the last worker of a pool may wait for another one to be done
+# Seconds: a database that takes longer, and then fails, is away; and so is one that has answered
+# nobody while the last worker of a pool waited so long for another one to be done.
+LONG = 0.5
+SHORT = 0.2  # seconds to wait for another worker to be done with the bindings of the same user
 # Who waits sees a place only when he looks, and others take it at once when all are busy.
 PAUSE = 0.001
 QUEUES = 4096  # for bindings, however many users there are
@@ -51,7 +53,7 @@ def ask(question: Callable[[], int], failed: Callable[[int], bool]) -> int | Non
     places = _places()
     if not _enter(_pool, places):
         answers = KSR.htable.sht_get(TABLE, ANSWERS)
-        if not _wait(_pool, places):
+        if not _wait(_pool, places, LONG):
             if answers == KSR.htable.sht_get(TABLE, ANSWERS):
                 KSR.htable.sht_seti(TABLE, AWAY, 1)
             return None
@@ -94,7 +96,7 @@ def hold(user: str, work: Callable[[], int]) -> int | None:
         What `work` returned; None if it was not done.
     """
     queue = f"bindings {hash(user.lower()) % QUEUES}"
-    if not (_enter(queue, 1) or _wait(queue, 1)):
+    if not (_enter(queue, 1) or _wait(queue, 1, SHORT)):
         return None
     try:
         return work()
@@ -119,9 +121,9 @@ def _enter(queue: str, places: int) -> bool:
     return False
 
 
-def _wait(queue: str, places: int) -> bool:
-    """Wait a little for a place, and take it."""
-    until = time.monotonic() + SHORT
+def _wait(queue: str, places: int, seconds: float) -> bool:
+    """Wait so many seconds for a place, and take it."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(PAUSE)
         if _enter(queue, places):

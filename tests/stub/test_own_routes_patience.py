@@ -17,8 +17,11 @@ STRANGER = "sip:stranger@other.test"
 
 
 @pytest.fixture
-def server(ksr: Ksr) -> Ksr:
-    return start(ksr)
+def server(ksr: Ksr, monkeypatch: pytest.MonkeyPatch) -> Ksr:
+    server = start(ksr)
+    for name in ("LONG", "SHORT"):
+        monkeypatch.setattr(sys.modules["kemi_routes.patience"], name, 0.02)
+    return server
 
 
 def others_wait(server: Ksr, queue: str, count: int = 1) -> None:
@@ -67,9 +70,12 @@ def test_two_workers_may_wait_while_a_third_is_free(server: Ksr) -> None:
     assert alice(server).register().status == 200
 
 
-def test_a_worker_of_tcp_waits_only_while_half_of_them_do_not(ksr: Ksr) -> None:
+def test_a_worker_of_tcp_waits_only_while_half_of_them_do_not(
+    ksr: Ksr, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ksr.listen("udp:203.0.113.10:5060", "tcp:203.0.113.10:5060")
     server = start(ksr)
+    monkeypatch.setattr(sys.modules["kemi_routes.patience"], "LONG", 0.02)
     others_wait(server, "pool 0", 2)
     phone = server.phone("1111", "first secret", source=("203.0.113.5", 4), proto="tcp")
     assert phone.register().status == 503
