@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from ksr_stub import nameaddr, via
@@ -188,19 +189,25 @@ def find_socket(world: World, text: str) -> Socket | None:
     )
 
 
-def _force_socket(world: World, inner: object, index: Index, value: Value) -> bool:
+def _force(
+    world: World, value: Value, find: Callable[[World, str], Socket | None], as_what: str
+) -> bool:
     if value is None:
         world.msg.send_socket = None
         return True
     if isinstance(value, int) or not value:
         world.say(-1, "pv: str value required to set the force send sock")
         return False
-    found = find_socket(world, text_of(value))
+    found = find(world, text_of(value))
     if found is None:
-        world.say(0, f"pv: no socket found to match [{value}]")
+        world.say(0, f"pv: no socket found to match {as_what}[{value}]")
     else:
         world.msg.send_socket = found
     return True
+
+
+def _force_socket(world: World, inner: object, index: Index, value: Value) -> bool:
+    return _force(world, value, find_socket, "")
 
 
 @variable("fs", set=_force_socket)
@@ -208,19 +215,12 @@ def forced_socket(world: World, inner: object, index: Index) -> Value:
     return None if world.msg.send_socket is None else str(world.msg.send_socket)
 
 
+def _named(world: World, name: str) -> Socket | None:
+    return next((one for one in world.sockets if one.name == name), None)
+
+
 def _force_named_socket(world: World, inner: object, index: Index, value: Value) -> bool:
-    if value is None:
-        world.msg.send_socket = None
-        return True
-    if isinstance(value, int) or not value:
-        world.say(-1, "pv: str value required to set the force send sock")
-        return False
-    found = next((one for one in world.sockets if one.name == str(value)), None)
-    if found is None:
-        world.say(0, f"pv: no socket found to match name [{value}]")
-    else:
-        world.msg.send_socket = found
-    return True
+    return _force(world, value, _named, "name ")
 
 
 @variable("fsn", set=_force_named_socket)
