@@ -45,7 +45,7 @@ def text(variable: str) -> str:
         variable: such as `$mb`; '' where it is null.
     """
     try:
-        return str(KSR.pv.gete(variable))
+        return KSR.pv.gete(variable)
     except UnicodeDecodeError:
         name = variable.removeprefix("$")
         return bytes.fromhex(KSR.pv.gete(f"$({name}{{s.encode.hexa}})")).decode("latin-1")

@@ -12,6 +12,7 @@ from enum import Enum
 import KSR
 
 from kemi_routes import ambiguity, bans, digest, ha1, our_realm, settings
+from kemi_routes.digest import Credentials
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
@@ -98,10 +99,10 @@ def _check_credentials(header: str, *, registers: bool) -> Outcome:
         algorithm = settings.active.digest_algorithm
         digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself, algorithm)
     except digest.Malformed as error:
-        _log(Verdict.MALFORMED, 0, given.get("username", "") if given else KSR.pv.getw("$au"))
+        _log(Verdict.MALFORMED, 0, given.username if given else KSR.pv.getw("$au"))
         KSR.sl.sl_send_reply(400, str(error))
         return DONE
-    source, call_id, user = KSR.pv.get("$si"), KSR.pv.gete("$ci"), given["username"]
+    source, call_id, user = KSR.pv.get("$si"), KSR.pv.gete("$ci"), given.username
     account = bans.account_of(user, realm)
     if bans.refuse_guesses(source, account, call_id) is DONE:
         return DONE
@@ -118,25 +119,25 @@ def _check_credentials(header: str, *, registers: bool) -> Outcome:
     return _answer(code, realm, user)
 
 
-def _given(header: str, realm: str) -> dict[str, str] | None:
+def _given(header: str, realm: str) -> Credentials | None:
     """The credentials for a realm: the first ones, which are those that module auth checks."""
     position = 0
     while credentials := KSR.pv.gete(f"$(hdr({header})[{position}])"):
         given = digest.read(credentials)
-        if given is not None and given.get("realm", "").lower() == realm:
+        if given is not None and given.realm.lower() == realm:
             return given
         position += 1
     return None
 
 
 def _check_password(
-    source: str, call_id: str, realm: str, given: dict[str, str], registers: bool
+    source: str, call_id: str, realm: str, given: Credentials, registers: bool
 ) -> int:
     secret = settings.active.server_secret
     # without a secret no nonce is used twice, and module auth looks at what it is bound to
-    if secret and not digest.is_bound(given["nonce"], call_id, source, secret):
+    if secret and not digest.is_bound(given.nonce, call_id, source, secret):
         return Code.STALE_NONCE
-    return ha1.check(realm, given["username"], registers)
+    return ha1.check(realm, given.username, registers)
 
 
 def _answer(code: int, realm: str, user: str) -> Outcome:

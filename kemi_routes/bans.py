@@ -67,14 +67,14 @@ def refuse_guesses(source: str, account: str, call_id: str) -> Outcome:
     """
     most = settings.active.max_guesses
     network = _network(source)
-    of_network, of_account = _count(GUESSES, network), _count(GUESSES, account)
+    of_network, of_account = _count(network), _count(account)
     if not (of_network or of_account):
         return CONTINUE
     uri = f"sip:{account}"
-    if _count(GUESSES, f"{network} {account}") >= most:
+    if _count(f"{network} {account}") >= most:
         banned = not _is_home(uri, with_port=True)
     elif of_account >= most or of_network >= most * ACCOUNTS:
-        spent = _count(GUESSES, f"{call_id} {account}") >= most
+        spent = _count(f"{call_id} {account}") >= most
         banned = not _is_home(uri, with_port=False, call_id="" if spent else call_id)
     else:
         return CONTINUE
@@ -136,8 +136,8 @@ def _key(text: str) -> str:
     return str(hash(text) & _COUNTERS)
 
 
-def _count(table: str, text: str) -> int:
-    return int(KSR.htable.sht_get(table, _key(text)) or 0)
+def _count(text: str) -> int:
+    return int(KSR.htable.sht_get(GUESSES, _key(text)) or 0)
 
 
 def _add(table: str, text: str) -> int:

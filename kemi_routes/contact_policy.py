@@ -67,9 +67,10 @@ def fault(uri: str) -> str:
     found = _URI.fullmatch(uri)
     if found is None:
         return "Contact Is No SIP URI"
-    if found["port"] and not 0 < int(found["port"]) < 65536:
+    host, port = found.groups()
+    if port and not 0 < int(port) < 65536:
         return "Contact Has An Impossible Port"
-    if _is_nobodys(found["host"].strip("[]")):
+    if _is_nobodys(host):
         return "Contact Has An Impossible Address"
     return "Contact Has Several Aliases" if uri.lower().count(";alias=") > 1 else ""
 
@@ -77,7 +78,7 @@ def fault(uri: str) -> str:
 @functools.lru_cache(maxsize=256)
 def _is_nobodys(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
     # 240.0.0.0/4 with 255.255.255.255; no such range is in use in IPv6

@@ -62,12 +62,11 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
     location.locate,
     relay.send,
 )
-# A REGISTER ends in the registrar: what is there for calls is passed over. NAT is looked at last:
-# a phone that is only challenged needs no alias.
+# A REGISTER ends in the registrar: what is there for calls and against loops is passed over. NAT is
+# looked at last: a phone that is only challenged needs no alias.
 REGISTER_STEPS: tuple[Callable[[], Outcome], ...] = (
     bans.limit_rate,
-    guard.screen,
-    loops.stop,
+    guard.screen_register,
     dialog.refuse_tag,
     auth.registrant,
     nat.find_registrant,

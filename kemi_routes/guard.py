@@ -41,13 +41,24 @@ def screen() -> Outcome:
     if KSR.maxfwd.process_maxfwd(MAX_FORWARDS) < 0:
         KSR.sl.sl_send_reply(483, "Too Many Hops")
         return DONE
-    registers = KSR.is_REGISTER()
-    checks = SANITY_REGISTER if registers else SANITY_MESSAGE
-    if KSR.sanity.sanity_check(checks, SANITY_URIS) < 0:
+    if KSR.sanity.sanity_check(SANITY_MESSAGE, SANITY_URIS) < 0:
         return _refuse_malformed()
-    if not registers and KSR.is_OPTIONS() and KSR.is_myself_ruri() and KSR.pv.is_null("$rU"):
+    if KSR.is_OPTIONS() and KSR.is_myself_ruri() and KSR.pv.is_null("$rU"):
         KSR.sl.sl_send_reply(200, "Keepalive")
         return DONE
+    return CONTINUE
+
+
+def screen_register() -> Outcome:
+    """The same for a REGISTER: it goes no further, so nobody counts its hops.
+
+    Replies: 400, 416 and 420 from the sanity module.
+    """
+    KSR.force_rport()
+    if _is_scanner(ambiguity.text("$ua")):
+        return DONE
+    if KSR.sanity.sanity_check(SANITY_REGISTER, SANITY_URIS) < 0:
+        return _refuse_malformed()
     return CONTINUE
 
 

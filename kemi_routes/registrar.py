@@ -11,6 +11,7 @@ from kemi_routes.contacts import Contact
 from kemi_routes.outcome import DONE, Outcome
 
 PROFILE = "phone"
+_KNOWN = f"$ulc({PROFILE}=>count)"
 LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
 
 
@@ -77,7 +78,7 @@ def _of_this_call() -> list[Binding]:
             KSR.pv.gete(f"$(ulc({PROFILE}=>addr)[{i}])"),
             KSR.pv.getvn(f"$(ulc({PROFILE}=>cseq)[{i}])", 0),
         )
-        for i in range(KSR.pv.getvn(f"$ulc({PROFILE}=>count)", 0))
+        for i in range(KSR.pv.getvn(_KNOWN, 0))
         if KSR.pv.get(f"$(ulc({PROFILE}=>callid)[{i}])") == call_id
     ]
 
