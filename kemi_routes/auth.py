@@ -8,6 +8,7 @@ the next nc) as long as NONCE_EXPIRES lasts; one that sends none gets a new nonc
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
 
 import KSR
 
@@ -15,6 +16,7 @@ from kemi_routes import ambiguity, bans, digest, ha1, our_realm, settings
 from kemi_routes.digest import Credentials
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
+from kemi_routes.variables import NULL, Variables
 
 QOP_AUTH = 1
 STALE = 16
@@ -22,6 +24,34 @@ STALE = 16
 ACCEPTED = "accepted"
 MAX_LOGGED = 64
 _INT = (1 << 31) - 1  # what an htable keeps of a number
+# The headers that carry credentials.
+OF_REGISTER, OF_OTHERS = "Authorization", "Proxy-Authorization"
+
+
+class Claim(NamedTuple):
+    """What a request says of its sender, and where it came from.
+
+    credentials      the first of the header that carries them, NULL without
+    uri              the R-URI as it came
+    domain           of the From URI
+    sender, to       the URIs in From and To
+    source, port     where it came from
+    """
+
+    credentials: str
+    uri: str
+    domain: str
+    sender: str
+    to: str
+    source: str
+    port: str
+    call_id: str
+
+
+_CLAIMS = {
+    header: Variables(f"$(hdr({header})[0])", "$ou", "$fd", "$fu", "$tu", "$si", "$sp", "$ci")
+    for header in (OF_REGISTER, OF_OTHERS)
+}
 
 
 class Verdict(Enum):
@@ -61,9 +91,12 @@ def registrant() -> Outcome:
     credentials that don't belong to the request, 503 with Retry-After while the database does not
     answer.
     """
-    if KSR.is_myself_ruri() and KSR.is_myself_turi() and KSR.is_myself_furi():
-        return _check_credentials("Authorization", registers=True)
-    return _refuse("Not A Domain Of This Server")
+    claim = _claim(OF_REGISTER)
+    if not (KSR.is_myself_ruri() and KSR.is_myself_furi()):
+        return _refuse("Not A Domain Of This Server")
+    if claim.to != claim.sender and not KSR.is_myself_turi():
+        return _refuse("Not A Domain Of This Server")
+    return _check_credentials(claim, OF_REGISTER)
 
 
 def caller() -> Outcome:
@@ -72,7 +105,7 @@ def caller() -> Outcome:
     Replies: 407, 403 for a stranger's request to a stranger, else as those to a REGISTER.
     """
     if KSR.is_myself_furi():
-        if _check_credentials("Proxy-Authorization", registers=False) is DONE:
+        if _check_credentials(_claim(OF_OTHERS), OF_OTHERS) is DONE:
             return DONE
         KSR.setflag(settings.active.flt_caller_ours)
         our_realm.withhold_credentials()
@@ -89,55 +122,59 @@ def unavailable() -> Outcome:
     return DONE
 
 
-def _check_credentials(header: str, *, registers: bool) -> Outcome:
-    realm = KSR.pv.gete("$fd").lower()
+def _claim(header: str) -> Claim:
+    return Claim._make(_CLAIMS[header].read())
+
+
+def _check_credentials(claim: Claim, header: str) -> Outcome:
+    realm = claim.domain.lower()
     given = None
     try:
-        given = _given(header, realm)
+        given = _given(claim, header, realm)
         if given is None:
             return _challenge(realm)
-        algorithm = settings.active.digest_algorithm
-        digest.check(given, KSR.pv.gete("$ou"), KSR.is_myself, algorithm)
+        digest.check(given, claim.uri, KSR.is_myself, settings.active.digest_algorithm)
     except digest.Malformed as error:
         _log(Verdict.MALFORMED, 0, given.username if given else KSR.pv.getw("$au"))
         KSR.sl.sl_send_reply(400, str(error))
         return DONE
-    source, call_id, user = KSR.pv.get("$si"), KSR.pv.gete("$ci"), given.username
-    account = bans.account_of(user, realm)
-    if bans.refuse_guesses(source, account, call_id) is DONE:
+    account = bans.account_of(given.username, realm)
+    if bans.refuse_guesses(claim.source, account, claim.call_id) is DONE:
         return DONE
-    code = _check_password(source, call_id, realm, given, registers)
+    registers = header == OF_REGISTER
+    code = _check_password(claim, realm, given, registers)
     if code > 0:
         if registers:
-            _remember_register(source, call_id)
+            _remember_register(claim)
         return CONTINUE
     used_up = code in (Code.STALE_NONCE, Code.NONCE_REUSED)
-    if used_up and registers and _is_repeated_register(source, call_id):
+    if used_up and registers and _is_repeated_register(claim):
         return CONTINUE
     if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
-        bans.count_guess(source, account, call_id)
-    return _answer(code, realm, user)
+        bans.count_guess(claim.source, account, claim.call_id)
+    return _answer(code, realm, given.username)
 
 
-def _given(header: str, realm: str) -> Credentials | None:
+def _given(claim: Claim, header: str, realm: str) -> Credentials | None:
     """The credentials for a realm: the first ones, which are those that module auth checks."""
-    position = 0
-    while credentials := KSR.pv.gete(f"$(hdr({header})[{position}])"):
+    credentials, position = claim.credentials, 0
+    while credentials not in ("", NULL):
         given = digest.read(credentials)
         if given is not None and given.realm.lower() == realm:
             return given
         position += 1
+        credentials = KSR.pv.gete(f"$(hdr({header})[{position}])")
     return None
 
 
-def _check_password(
-    source: str, call_id: str, realm: str, given: Credentials, registers: bool
-) -> int:
+def _check_password(claim: Claim, realm: str, given: Credentials, registers: bool) -> int:
     secret = settings.active.server_secret
     # without a secret no nonce is used twice, and module auth looks at what it is bound to
-    if secret and not digest.is_bound(given.nonce, call_id, source, secret):
+    if secret and not digest.is_bound(given.nonce, claim.call_id, claim.source, secret):
         return Code.STALE_NONCE
-    return ha1.check(realm, given.username, registers)
+    speaks_for_itself = not registers or claim.to == claim.sender
+    own = claim.sender if speaks_for_itself else ""
+    return ha1.check(realm, given.username, own, registers)
 
 
 def _answer(code: int, realm: str, user: str) -> Outcome:
@@ -164,18 +201,18 @@ def _log(decision: Verdict, code: int, user: str) -> None:
     )
 
 
-def _remember_register(source: str, call_id: str) -> None:
+def _remember_register(claim: Claim) -> None:
     # tm absorbs the retransmissions of what is relayed, but `save` answers without a transaction
-    KSR.htable.sht_seti(ACCEPTED, _repeater(source, call_id), _fingerprint())
+    KSR.htable.sht_seti(ACCEPTED, _repeater(claim), _fingerprint())
 
 
-def _is_repeated_register(source: str, call_id: str) -> bool:
+def _is_repeated_register(claim: Claim) -> bool:
     """Whether the phone has not heard our answer: the same bytes from the same address and port."""
-    return bool(KSR.htable.sht_get(ACCEPTED, _repeater(source, call_id)) == _fingerprint())
+    return bool(KSR.htable.sht_get(ACCEPTED, _repeater(claim)) == _fingerprint())
 
 
-def _repeater(source: str, call_id: str) -> str:
-    return f"{source} {KSR.pv.get('$sp')} {call_id}"
+def _repeater(claim: Claim) -> str:
+    return f"{claim.source} {claim.port} {claim.call_id}"
 
 
 def _fingerprint() -> int:

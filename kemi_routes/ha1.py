@@ -49,19 +49,20 @@ class Code(IntEnum):
     NO_DATABASE = -100
 
 
-def check(realm: str, username: str, registers: bool) -> int:
+def check(realm: str, username: str, own: str, registers: bool) -> int:
     """Check the credentials of a request, with the database where memory can't tell.
 
     Args:
         realm: the domain in From, in lower case.
         username: of the credentials for this realm, as the phone gave it.
+        own: the URI in From, '' in a REGISTER for another To.
         registers: the request is a REGISTER.
     Returns:
         1 or a negative return code of `auth_check`; `NO_DATABASE` where only the database knows
         and does not answer. Its ERROR may also mean that.
     """
     trust = _trust() if settings.active.credentials_cache else ""
-    column, key = _kept_as(realm, username, registers) if trust else ("", "")
+    column, key = _kept_as(realm, username, own, registers) if trust else ("", "")
     if not column:
         return _ask_database(realm, username)
     kept = str(KSR.htable.sht_gete(column, key))
@@ -142,14 +143,13 @@ def _trust() -> str:
     return str(KSR.htable.sht_gete("revocation", "trust"))
 
 
-def _kept_as(realm: str, username: str, registers: bool) -> tuple[str, str]:
+def _kept_as(realm: str, username: str, own: str, registers: bool) -> tuple[str, str]:
     """Table and key for the plain case, that a phone speaks for its own address; else ''.
 
     What is compared later is the HA1 of the user in From: nobody but he can answer with it.
     """
     key = f"{username}@{realm}"
-    claimed = KSR.pv.gete("$fu")
-    if claimed == f"sip:{key}" and (not registers or claimed == KSR.pv.get("$tu")):
+    if own == f"sip:{key}":
         return "ha1", key
     return _kept_otherwise(realm, username, registers)
 

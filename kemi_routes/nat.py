@@ -10,6 +10,7 @@ import KSR
 
 from kemi_routes import contact_policy, place, seal, settings
 from kemi_routes.outcome import CONTINUE, Outcome
+from kemi_routes.variables import Variables
 
 # nat_uac_test on a reply: its Via is ours, only the Contact tells (bit 1: it is private).
 PRIVATE_CONTACT = 1
@@ -17,6 +18,7 @@ REDIRECTION = 300
 # is_first_hop_mode: our Record-Route may have a name (ADVERTISE), not only an address.
 HOST_NAMES_TOO = 1
 _NATED = ";nat=yes"
+_BINDING = Variables("$hdrc(Path)", "$ct")
 
 
 def find_registrant() -> Outcome:
@@ -25,8 +27,10 @@ def find_registrant() -> Outcome:
     A REGISTER with a Path has passed an edge proxy that knows the phone better than we can
     (RFC 3327).
     """
-    if (_is_nated() or contact_policy.needs_alias()) and KSR.hdr.is_present("Path") < 0:
-        _alias_binding()
+    if _is_nated() or contact_policy.needs_alias():
+        paths, contact = _BINDING.read()
+        if paths == "0":
+            _alias_binding(contact)
     return CONTINUE
 
 
@@ -89,10 +93,10 @@ def _is_nated() -> bool:
     return bool(KSR.nathelper.nat_uac_test(settings.active.nat_test) > 0)
 
 
-def _alias_binding() -> None:
+def _alias_binding(contact: str) -> None:
     # nathelper would put it behind a URI's headers, where it is no parameter; `received` leads to
     # the phone as well
-    if "?" not in KSR.pv.gete("$ct"):
+    if "?" not in contact:
         KSR.nathelper.set_contact_alias_trim()
     # pings go to the received address of a binding; its Contact's host is private
     KSR.nathelper.fix_nated_register()

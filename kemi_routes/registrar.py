@@ -9,9 +9,11 @@ import KSR
 from kemi_routes import auth, connection, contact_policy, contacts, patience, settings
 from kemi_routes.contacts import Contact
 from kemi_routes.outcome import DONE, Outcome
+from kemi_routes.variables import Variables
 
 PROFILE = "phone"
 _KNOWN = f"$ulc({PROFILE}=>count)"
+_ASKED = Variables("$hdr(Expires)", "$hdrc(Contact)", "$(hdr(Contact)[0])", "$tU", "$tu", "$ci")
 LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
 
 
@@ -31,24 +33,26 @@ def register() -> Outcome:
     that can't be; 403 to one that leads to somebody else; 503 while usrloc is stuck with the
     bindings.
     """
-    expires = KSR.pv.gete("$hdr(Expires)").strip()
+    expires, count, contact, user, aor, call_id = _ASKED.read()
+    expires = expires.strip()
     if expires.isdigit() and int(expires) > LONGEST:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
         return DONE
-    asked = contacts.read(_contact_headers(), expires)
+    headers = [contact] if count == "1" else _contact_headers(int(count))
+    asked = contacts.read(headers, expires)
     if contact_policy.refuse([contact for contact in asked if not contact.removes]) is DONE:
         return DONE
-    if patience.hold(KSR.pv.gete("$tU"), lambda: _store(asked)) is None:
+    if patience.hold(user, lambda: _store(asked, aor, call_id)) is None:
         return auth.unavailable()
     return DONE
 
 
-def _store(asked: list[Contact]) -> int:
-    known = _of_this_call()
+def _store(asked: list[Contact], aor: str, call_id: str) -> int:
+    known = _of_this_call(aor, call_id)
     if known and asked and not any(contact.has_instance for contact in asked):
         if any(int(KSR.pv.gete("$cs")) < binding.cseq for binding in known):
             return int(KSR.sl.sl_send_reply(400, "CSeq Out Of Order"))
-        _remove_outdated(known, asked)
+        _remove_outdated(known, asked, aor)
     code = int(KSR.registrar.save(settings.active.location_table, 0))
     if code > 0:
         connection.keep()
@@ -63,15 +67,13 @@ def log_removal() -> None:
     )
 
 
-def _contact_headers() -> list[str]:
-    return [KSR.pv.gete(f"$(hdr(Contact)[{i}])") for i in range(KSR.pv.getvn("$hdrc(Contact)", 0))]
+def _contact_headers(count: int) -> list[str]:
+    return [KSR.pv.gete(f"$(hdr(Contact)[{i}])") for i in range(count)]
 
 
-def _of_this_call() -> list[Binding]:
-    table, aor = settings.active.location_table, KSR.pv.gete("$tu")
-    if KSR.registrar.reg_fetch_contacts(table, aor, PROFILE) < 0:
+def _of_this_call(aor: str, call_id: str) -> list[Binding]:
+    if KSR.registrar.reg_fetch_contacts(settings.active.location_table, aor, PROFILE) < 0:
         return []
-    call_id = KSR.pv.get("$ci")
     return [
         Binding(
             KSR.pv.gete(f"$(ulc({PROFILE}=>ruid)[{i}])"),
@@ -83,16 +85,14 @@ def _of_this_call() -> list[Binding]:
     ]
 
 
-def _remove_outdated(known: list[Binding], asked: list[Contact]) -> None:
+def _remove_outdated(known: list[Binding], asked: list[Contact], aor: str) -> None:
     alias = _alias()
     for binding in known:
         if contacts.is_outdated(binding.uri, asked, alias):
             KSR.notice(
                 f"kemi-routes: {binding.uri} is outdated, its phone is at {KSR.pv.get('$su')}\n"
             )
-            KSR.registrar.unregister_ruid(
-                settings.active.location_table, KSR.pv.gete("$tu"), binding.ruid
-            )
+            KSR.registrar.unregister_ruid(settings.active.location_table, aor, binding.ruid)
 
 
 def _alias() -> str:
