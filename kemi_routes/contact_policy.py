@@ -18,8 +18,8 @@ from kemi_routes.contacts import Contact
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 _URI = re.compile(
-    r"sips?:(?:[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]+)(?::(?P<port>\d+))?(?:[;?].*)?",
-    re.IGNORECASE | re.DOTALL,
+    r"sips?:(?:[^@]*@)?(?P<host>\[[^\]]*\]|[^@:;?]+)(?::(?P<port>\d+))?(?:[;?][^@]*)?",
+    re.IGNORECASE,
 )
 _ALIAS = re.compile(r";alias=([^;?]*)", re.IGNORECASE)
 
@@ -92,15 +92,14 @@ def host_of(uri: str) -> str:
 
 
 def _leads_away(uri: str, nated: bool, is_first: bool) -> bool:
-    alias = _ALIAS.search(uri)
-    if nated and (is_first or not alias):
-        return False  # calls go to the source: as its alias, or as `received`
+    alias, source = _ALIAS.search(uri), KSR.pv.get("$si")
+    if nated:
+        # calls go to the source: as the alias that the first one gets, or as `received`
+        return not (is_first or alias is None or alias[1].partition("~")[0].strip("[]") == source)
     if KSR.hdr.is_present("Path") > 0:
         return False
-    source = KSR.pv.gete("$si")
-    if alias:
-        return alias[1].partition("~")[0].strip("[]") != source
-    return host_of(uri) != source or bool(KSR.is_myself(uri))
+    # without NAT nobody follows an alias
+    return alias is not None or host_of(uri) != source or bool(KSR.is_myself(uri))
 
 
 def _path_leads_away() -> bool:
@@ -108,7 +107,8 @@ def _path_leads_away() -> bool:
     if not path:
         return False
     source = KSR.pv.gete("$si")
-    first = next(iter(place.uris(path)), "")
+    # a display name may have a URI in it, and is nothing that a proxy needs
+    first = next(iter(place.uris(path)), "") if path.startswith("<") else ""
     if host_of(first) == source and not KSR.is_myself(first):
         return False
     return not identity.is_trusted(source)

@@ -27,14 +27,18 @@ def register() -> Outcome:
 
     Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3),
     to an Expires of more than 32 bits, which Kamailio would take for a short one, and to a Contact
-    that can't be; 403 to one that leads to somebody else; 503 while usrloc is stuck with the
-    bindings.
+    that can't be, or that could be read in two ways; 403 to one that leads to somebody else; 503
+    while usrloc is stuck with the bindings.
     """
     expires = KSR.pv.gete("$hdr(Expires)").strip()
     if expires.isdigit() and int(expires) > LONGEST:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
         return DONE
-    asked = contacts.read(_contact_headers(), expires)
+    try:
+        asked = contacts.read(_contact_headers(), expires)
+    except contacts.Malformed:
+        KSR.sl.sl_send_reply(400, "Malformed Contact")
+        return DONE
     if contact_policy.refuse([contact for contact in asked if not contact.removes]) is DONE:
         return DONE
     if patience.hold(KSR.pv.gete("$tU"), lambda: _store(asked)) is None:

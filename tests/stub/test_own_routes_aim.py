@@ -228,6 +228,21 @@ IMPOSSIBLE = [
     f"<sip:1111@{HOST}:99999>", f"<sip:1111@{HOST}:0>",
     f"<sip:1111@{HOST};alias={VICTIM}~5060~1;alias={HOST}~5060~1>",
 ]  # fmt: skip
+# A second Contact that Kamailio would bind at the victim: see tests/live/test_registered_aim.py.
+HIDDEN = [
+    (rf'"a\\" <sip:1111@{HOST}>, "<sip:1111@{VICTIM}>;p=a"', 400),
+    (f'<sip:1111@{HOST}>;p=a", <sip:1111@{VICTIM}>;o=b"', 400),
+    (f"<sip:1111;alias={HOST}~5060~1@{VICTIM}>", 403),
+    (f"<sip:1111@{VICTIM}?a=;alias={HOST}~5060~1>", 403),
+    (f"<sip:1111@{VICTIM};alias={HOST}~5060~1>", 403),
+    (f"<sip:1111@{VICTIM}>;expires=0;expires=3600", 400),
+    (f"<sip:1111@{VICTIM}>;expires=0x", 403),
+    (f"<sip:1111@{VICTIM}>;expires=\u0660", 403),
+    (f"<sip:1111@{VICTIM}>;\v\u00a0expires=0", 403),
+    (f"<sip:1111@{HOST};a=b@{VICTIM}>", 400),
+    (f"a:b <sip:1111@{VICTIM}>", 400),
+    (f'"a"*, <sip:1111@{VICTIM}>', 400),
+]
 
 
 def public(server: Ksr) -> Phone:
@@ -245,6 +260,23 @@ def test_a_phone_is_called_where_it_registers_from(server: Ksr, contact: str) ->
     caller.call("1111")
     assert phone.incoming()
     assert sent_to(server, VICTIM) == 0
+
+
+@pytest.mark.parametrize(("contact", "status"), HIDDEN)
+def test_a_contact_at_another_address_is_refused_however_it_is_hidden(
+    server: Ksr, contact: str, status: int
+) -> None:
+    """Kamailio and we read the same Contacts, or none."""
+    phone, caller = public(server), bob(server)
+    assert phone.register(contact=f"<sip:1111@{HOST}:5060>, {contact}").status == status
+    caller.register()
+    assert caller.call("1111").status == 480
+
+
+def test_a_contact_is_bound_where_its_own_time_says_so_in_quotes(server: Ksr) -> None:
+    """So it must not be at another address, though Expires says that all are to be removed."""
+    contact = f'<sip:1111@{HOST}:5060>, <sip:1111@{VICTIM}>;expires="3600"'
+    assert public(server).register(contact=contact, expires=0).status == 403
 
 
 @pytest.mark.parametrize("contact", IMPOSSIBLE)
@@ -267,7 +299,10 @@ def test_where_a_phone_is_said_to_be_received_from_is_refused(server: Ksr, value
     assert public(server).register(contact=removed).status == 200
 
 
-@pytest.mark.parametrize("path", [f"<sip:{VICTIM};lr>", f"<sip:{SERVER};lr>", "<sip:v.test;lr>"])
+@pytest.mark.parametrize("path", [
+    f"<sip:{VICTIM};lr>", f"<sip:{SERVER};lr>", "<sip:v.test;lr>",
+    f'"<sip:{HOST};lr>" <sip:{VICTIM};lr>', f"<sip:{HOST};lr;a=b@{VICTIM}>",
+])  # fmt: skip
 def test_a_path_of_another_host_is_refused(ksr: Ksr, path: str) -> None:
     """403, unless it comes from a trusted peer or CONTACT_ELSEWHERE allows it."""
     headers = {"Path": path, "Supported": "path"}
