@@ -41,7 +41,7 @@ def of_caller() -> str:
     if routes:
         return of_uri(routes[0])
     if KSR.isflagset(settings.active.flt_caller_nated):
-        return _of_source()
+        return of_source()
     return of_uri(_contact())
 
 
@@ -57,7 +57,7 @@ def of_callee(mark: str, aliased: bool) -> str:
     ours = next((i for i, route in enumerate(routes) if mark in route), 0)
     if ours:
         return of_uri(routes[ours - 1])
-    return _of_source() if aliased else of_uri(_contact())
+    return of_source() if aliased else of_uri(_contact())
 
 
 def of_next_hop() -> str:
@@ -87,7 +87,8 @@ def _place(host: str, port: str) -> str:
     return f"{host.strip('[]').lower()} {port}"
 
 
-def _of_source() -> str:
+def of_source() -> str:
+    """Where this message comes from."""
     return _place(KSR.pv.gete("$si"), str(KSR.pv.get("$sp")))
 
 

@@ -18,7 +18,7 @@ import secrets
 
 import KSR
 
-from kemi_routes import patience, place
+from kemi_routes import identity, patience, place
 
 PARAMETER = "seal"
 _SEAL = re.compile(f"{PARAMETER}=[0-9a-f]+(?:-[0-9a-f]+)?")
@@ -97,16 +97,22 @@ def exchange(for_our_user: bool, aliased: bool = False) -> None:
 
 
 def holds() -> bool:
-    """Whether the Route that led a request here has a seal that lets it go where it is going to."""
+    """Whether the Route that led a request here has a seal that lets it go where it is going to.
+
+    A stranger's lets nobody speak in a name of ours. Our user has it too, where he was answered
+    after the transaction had gone; then he is where he has registered.
+    """
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
     # not by rr.check_route_param, which compiles a regular expression at each call
     seal = _of_dialog(KSR.pv.gete("$(hdr(Route)[*])").lower(), call_id, tag)
     if "-" not in seal:
         return bool(seal)
+    if identity.claims_our_domain() and not _is_at_binding("f", place.of_source()):
+        return False
     where = place.of_next_hop()
     if where == place.NOWHERE:
         return False
-    return seal == bound(call_id, tag, where) or _is_at_binding(where)
+    return seal == bound(call_id, tag, where) or _is_at_binding("t", where)
 
 
 def recorded() -> bool:
@@ -129,8 +135,9 @@ def _of_dialog(routes: str, call_id: str, tag: str) -> str:
     return next((seal for seal in seals if seal == whole or seal.startswith(half)), "")
 
 
-def _is_at_binding(where: str) -> bool:
-    aor, user = KSR.pv.gete("$tu"), KSR.pv.gete("$tU")
+def _is_at_binding(side: str, where: str) -> bool:
+    """Whether a place is that of a binding of the user in From ("f") or To ("t")."""
+    aor, user = KSR.pv.gete(f"${side}u"), KSR.pv.gete(f"${side}U")
     return bool(patience.hold(user, lambda: place.is_bound(aor, where)))
 
 

@@ -87,6 +87,22 @@ def test_a_stranger_in_a_call_sends_to_nobody_else(
     hang_up(mine, theirs)
 
 
+@pytest.mark.parametrize("begun_by", ["the stranger", "our user"])
+def test_a_stranger_in_a_call_speaks_in_no_name_of_ours(
+    bob: Phone, carol: Phone, begun_by: str
+) -> None:
+    both = connect(carol, bob) if begun_by == "the stranger" else connect(bob, carol)[::-1]
+    mine, theirs = both
+    name = mine.local
+    mine.local = name.replace(carol.aor, "sip:1111@example.test")
+    assert mine.local != name
+    for method in ("INVITE", "UPDATE", "MESSAGE"):
+        assert mine.request(method).final().status == 481
+        assert not bob.has_request(method)
+    mine.local = name
+    hang_up(mine, theirs)
+
+
 @pytest.mark.parametrize("name", ["R-URI", "alias", "Route"])
 def test_a_stranger_acknowledges_to_nobody_else(
     bob: Phone, carol: Phone, victim: Phone, name: str

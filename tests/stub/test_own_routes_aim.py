@@ -114,6 +114,19 @@ def test_a_stranger_whom_our_user_calls_sends_to_nobody_else(server: Ksr, name: 
     assert server.receive(good, PEER).requests
 
 
+def test_a_stranger_in_a_call_speaks_in_no_name_of_ours(server: Ksr) -> None:
+    """481 to the same request with a From of ours."""
+    _callee, call, ringing = called_by_a_stranger(server)
+    contact = re.search("<(.*?)>", call.final["Contact"])
+    assert contact is not None
+    good = inside("INFO", ringing.invite, call.final, contact[1], routes_of(call.final), back=False)
+    feigned = re.sub(rb"From: [^;]*", b"From: <sip:1111@example.test>", good)
+    result = server.receive(feigned, PEER)
+    assert (result.reply.status, result.requests) == (481, [])
+    good = good.replace(b"branch=z9hG4bK", b"branch=z9hG4bKmore")
+    assert server.receive(good, PEER).requests
+
+
 def test_each_side_has_a_seal_of_its_own(server: Ksr) -> None:
     """A stranger's names the place of our user as well."""
     _callee, call, ringing = called_by_a_stranger(server)
