@@ -6,8 +6,9 @@ import re
 from typing import NamedTuple
 
 # Quoted text stands where the grammar has it, and holds nothing that Kamailio takes for its end.
-_SPACE = r"[ \t\r\n]*"
-_NAME = r'(?:"(?:[^"\\]|\\[^\\])*"|[^"<>,;:]*)'
+# Nothing is tried twice (*+): a long header would take long.
+_SPACE = r"[ \t\r\n]*+"
+_NAME = r'(?:"(?:[^"\\]|\\[^\\])*+"|[^"<>,;:]*+)'
 _PARAMETER = (
     rf""";{_SPACE}([^ \t\r\n=;,"<>]+){_SPACE}"""
     rf"""(?:={_SPACE}("[^"\\]*"|[^ \t\r\n;,"'<>][^ \t\r\n;,"<>]*){_SPACE})?"""

@@ -14,9 +14,13 @@ import re
 import socket
 from collections.abc import Callable
 
-SCHEME = re.compile(r"digest[\s,]\s*", re.IGNORECASE)
-# Read as module auth reads, which knows no escapes within quotes.
-_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",][^\s,]*))\s*(?:,\s*|$)')
+# Read as module auth reads, which knows no escapes within quotes, and no letters and white space
+# but those of ASCII.
+SCHEME = re.compile(r"digest[\s,]\s*", re.IGNORECASE | re.ASCII)
+_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",][^\s,]*))\s*(?:,\s*|$)', re.ASCII)
+_SPACE = " \t\r\n"
+# It takes `realXXXXe` for the nonce and `noncXXXXonse` for the response: its parser falls through.
+_MISREAD = re.compile("real(?!m$)|nonc(?!e$)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _URI = re.compile(
     r"(?P<scheme>sips?):(?P<user>[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]*)(?::(?P<port>\d+))?(?:[;?].*)?",
@@ -75,14 +79,14 @@ def _layout(around: str) -> tuple[list[str], dict[str, str]] | None:
     """
     quoted, bare = [], {}
     for item in around.split(","):
-        name, _, value = item.strip().partition("=")
+        name, _, value = item.strip(_SPACE).partition("=")
         if value == '"':
             quoted.append(name.lower())
         elif value.replace("-", "").isalnum():
             bare[name.lower()] = value
         else:
             return None
-        if not name.isidentifier():
+        if not name.isidentifier() or _MISREAD.match(name.lower()):
             return None
     names = {*quoted, *bare}
     return (quoted, bare) if len(names) == around.count(",") + 1 else None
@@ -92,9 +96,10 @@ def _read_any(header: str, at: int) -> dict[str, str]:
     fields: dict[str, str] = {}
     while at < len(header):
         field = _FIELD.match(header, at)
-        if field is None or field[1].lower() in fields:
+        name = field[1].lower() if field else ""
+        if field is None or name in fields or _MISREAD.match(name):
             raise Malformed("Malformed Credentials")
-        fields[field[1].lower()] = field[2] if field[2] is not None else field[3]
+        fields[name] = field[2] if field[2] is not None else field[3]
         at = field.end()
     return fields
 

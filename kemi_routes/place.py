@@ -13,7 +13,7 @@ from kemi_routes import settings
 
 NOWHERE = ""
 PROFILE = "place"
-_BRACKETED = re.compile(r"<([^>]*)>")
+_BRACKETED = re.compile(r"<([^<>]*)>")
 _ALIAS = re.compile(r";alias=([^;?]*)~(\d+)~\d+")
 _HOST = re.compile(r"(sips?):(?:[^@]*@)?(\[[^\]]*\]|[^:;?]*)(?::(\d+))?", re.IGNORECASE)
 

@@ -99,6 +99,15 @@ def test_a_request_of_another_proxy_is_no_loop(carol: Phone, bob: Phone) -> None
     assert taken(bob).all("Via")[2] == far
 
 
+def test_a_long_via_keeps_nobody_waiting(carol: Phone, bob: Phone) -> None:
+    """Nor do some more of them than there are workers."""
+    for i in range(8):
+        request = carol.make_request("MESSAGE", bob.aor)
+        request.fields.insert(1, ("Via", f"SIP/2.0/UDP a;branch={i}" + ";SIP/2.0/UDP a" * 3800))
+        carol.send_raw(bytes(request))
+    asks(carol)
+
+
 @pytest.mark.parametrize(("given", "passed_on"), [("255", "70"), ("71", "70"), ("70", "69")])
 def test_max_forwards_is_capped(carol: Phone, bob: Phone, given: str, passed_on: str) -> None:
     request = carol.make_request("MESSAGE", bob.aor)

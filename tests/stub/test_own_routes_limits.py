@@ -7,6 +7,8 @@ from ksr_stub.builders import invite, message, options, register
 from ksr_stub.harness import Ksr
 from ksr_stub.models.tcpops import Lifetimes
 
+from kemi_routes.loops import tm_senders
+
 from .own_routes import STRANGER, alice, bob, count_apart, registered, start
 
 OURS = "SIP/2.0/UDP 203.0.113.10:5060;branch=z9hG4bK07ae.60cefd202cef0c9118690cb5daf8d808.0"
@@ -44,6 +46,15 @@ def test_a_request_of_another_proxy_is_no_loop(server: Ksr, via: str) -> None:
     bob(server).register()
     data = message("sip:2222@example.test", sender=STRANGER)
     assert server.receive(after(data, via)).requests != []
+
+
+@pytest.mark.parametrize("via", ["SIP/2.0/UDP a;", "SIP / 2.0 / UDP ", "SIP/2.0/UDP a;branch="])
+def test_a_long_via_is_read_once(via: str) -> None:
+    """To look for an end from each place that may begin one would take minutes."""
+    assert tm_senders(f"{OURS};{via * 4000}, {THEIRS}") == [
+        "203.0.113.10:5060",
+        "198.51.100.1:5060",
+    ]
 
 
 def test_one_request_becomes_ten_at_most(server: Ksr) -> None:
