@@ -24,22 +24,23 @@ _URI = re.compile(
 _ALIAS = re.compile(r";alias=([^;?]*)", re.IGNORECASE)
 
 
-def refuse(contacts: list[Contact]) -> Outcome:
+def refuse(asked: list[Contact]) -> Outcome:
     """Refuse to bind what leads to somebody else.
 
     Replies: 400 for an impossible Contact, 403 for one or a Path at another address.
 
     Args:
-        contacts: those of a REGISTER that are to be bound.
+        asked: those of a REGISTER; what is to be removed may be anywhere.
     """
+    contacts = [contact for contact in asked if not contact.removes]
     if not contacts:
         return CONTINUE
     believed = settings.active.contact_elsewhere
     nated = KSR.isbflagset(settings.active.flb_nated)  # and then there is no Path
-    for position, contact in enumerate(contacts):
+    for contact in contacts:
         if reason := fault(contact.uri):
             return _answer(400, reason)
-        if not believed and _leads_away(contact.uri, nated, position == 0):
+        if not believed and _leads_away(contact.uri, nated, len(asked) == 1):
             return _answer(403, "Contact At Another Address")
         if contact.has_received and not (believed or identity.is_trusted(KSR.pv.gete("$si"))):
             # a proxy says so where the phone is, and usrloc believes it more than the source
@@ -56,6 +57,12 @@ def needs_alias() -> bool:
     uri = KSR.pv.gete("$(ct{nameaddr.uri})")
     host = host_of(uri)
     return bool(host) and (host != KSR.pv.get("$si") or ";alias=" in uri)
+
+
+def takes_alias() -> bool:
+    """Whether nathelper can give the Contact an alias: it would put that behind the headers of a
+    URI, where it is no parameter."""
+    return "?" not in KSR.pv.gete("$ct")
 
 
 def fault(uri: str) -> str:
@@ -91,11 +98,14 @@ def host_of(uri: str) -> str:
     return found["host"].strip("[]").lower() if found else ""
 
 
-def _leads_away(uri: str, nated: bool, is_first: bool) -> bool:
+def _leads_away(uri: str, nated: bool, alone: bool) -> bool:
     alias, source = _ALIAS.search(uri), KSR.pv.get("$si")
     if nated:
-        # calls go to the source: as the alias that the first one gets, or as `received`
-        return not (is_first or alias is None or alias[1].partition("~")[0].strip("[]") == source)
+        # Calls go to the alias, else to the source as `received`. nathelper replaces one alias: of
+        # several Contacts, on Kamailio 5.6 that of the last.
+        if alias is None or (alone and takes_alias()):
+            return False
+        return alias[1].partition("~")[0].strip("[]") != source
     if KSR.hdr.is_present("Path") > 0:
         return False
     # without NAT nobody follows an alias

@@ -78,10 +78,7 @@ def mark_dialog() -> None:
 
 def remember_dialog() -> None:
     """In-dialog: the Record-Route says that a phone behind NAT takes part."""
-    if any(
-        _NATED in uri and seal.PARAMETER in uri
-        for uri in place.uris(KSR.pv.gete("$(hdr(Route)[*])"))
-    ):
+    if any(_NATED in uri and seal.PARAMETER in uri for uri in place.uris(place.bodies("Route"))):
         KSR.setbflag(settings.active.flb_nated)
 
 
@@ -90,9 +87,8 @@ def _is_nated() -> bool:
 
 
 def _alias_binding() -> None:
-    # nathelper would put it behind a URI's headers, where it is no parameter; `received` leads to
-    # the phone as well
-    if "?" not in KSR.pv.gete("$ct"):
+    # without one, `received` leads to the phone as well
+    if contact_policy.takes_alias():
         KSR.nathelper.set_contact_alias_trim()
     # pings go to the received address of a binding; its Contact's host is private
     KSR.nathelper.fix_nated_register()

@@ -39,7 +39,7 @@ def register() -> Outcome:
     except contacts.Malformed:
         KSR.sl.sl_send_reply(400, "Malformed Contact")
         return DONE
-    if contact_policy.refuse([contact for contact in asked if not contact.removes]) is DONE:
+    if contact_policy.refuse(asked) is DONE:
         return DONE
     if patience.hold(KSR.pv.gete("$tU"), lambda: _store(asked)) is None:
         return auth.unavailable()

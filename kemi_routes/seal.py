@@ -81,7 +81,7 @@ def exchange(for_our_user: bool, aliased: bool = False) -> None:
         for_our_user: the caller is one of our users.
         aliased: the Contact of the reply gets the alias of the source.
     """
-    routes = KSR.pv.gete("$(hdr(Record-Route)[*])")
+    routes = place.bodies("Record-Route")
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
     former = _of_dialog(routes, call_id, KSR.pv.gete("$ft"))
     if not former:
@@ -104,7 +104,7 @@ def holds() -> bool:
     """
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
     # not by rr.check_route_param, which compiles a regular expression at each call
-    seal = _of_dialog(KSR.pv.gete("$(hdr(Route)[*])").lower(), call_id, tag)
+    seal = _of_dialog(place.bodies("Route").lower(), call_id, tag)
     if "-" not in seal:
         return bool(seal)
     if identity.claims_our_domain() and not _is_at_binding("f", place.of_source()):
@@ -118,7 +118,7 @@ def holds() -> bool:
 def recorded() -> bool:
     """Whether a reply has the seal of its dialog, and goes to where the caller is."""
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$ft")
-    former = _of_dialog(KSR.pv.gete("$(hdr(Record-Route)[*])"), call_id, tag)
+    former = _of_dialog(place.bodies("Record-Route"), call_id, tag)
     return former in (free(call_id, tag), bound(call_id, tag, place.of_reply_target()))
 
 

@@ -153,6 +153,29 @@ def test_behind_nat_only_the_alias_of_the_source_is_stored(
         assert victim.log == []
 
 
+BROUGHT = f"<sip:3333@{PRIVATE}:5060;alias={VICTIM}~5060~1>"
+
+
+@pytest.mark.parametrize(
+    "contacts",
+    [
+        *([BROUGHT, "{own}"], ["{own}", BROUGHT], [f"{BROUGHT}, {{own}}"], [f"{{own}}, {BROUGHT}"]),
+        *([f"{BROUGHT}, {{own}};expires=0"], [f"{{own}};expires=0, {BROUGHT}"]),
+        *([f'"?" {BROUGHT}'], [BROUGHT.replace(">", "?a=b>")]),
+    ],
+)
+def test_an_alias_that_ours_does_not_replace_is_refused(homes: Homes, contacts: list[str]) -> None:
+    """nathelper gives one Contact an alias, on Kamailio 5.6 the last; with a `?` it gets none."""
+    guest = homes.server.phone(homes.host("hotel"), "3333")
+    own = f"<sip:3333@{PRIVATE}:5062>"
+    fields = [("Contact", contact.format(own=own)) for contact in contacts]
+    uri, to = f"sip:{guest.domain}", f"<{guest.aor}>"
+    request = guest.make_request("REGISTER", uri, to=to, fields=[*fields, ("Expires", "600")])
+    assert guest.start(request).final().status == 403
+    assert homes.server.bindings("3333") == []
+    guest.close()
+
+
 @pytest.mark.parametrize("home", ["public", "behind NAT"])
 @pytest.mark.parametrize(
     "parameter", ['received="sip:{}:5060"', "Received = sip:{}:5060", 'q=1;received="sip:{}"']

@@ -114,6 +114,17 @@ def test_a_stranger_whom_our_user_calls_sends_to_nobody_else(server: Ksr, name: 
     assert server.receive(good, PEER).requests
 
 
+def test_a_long_record_route_brings_a_stranger_no_other_seal(server: Ksr) -> None:
+    """All headers of one name can be too long for a pseudo-variable."""
+    callee = bob(server)
+    callee.register()
+    routes = [f"<sip:{PEER[0]};lr;x={'x' * 900}>"] * 12
+    call = carol(server).call(callee.aor, headers={"Record-Route": ", ".join(routes)})
+    callee.incoming().ring()
+    [seal] = re.findall(r";seal=([0-9a-f-]+)", " ".join(routes_of(call.replies[-1])))
+    assert re.fullmatch("[0-9a-f]{18}-[0-9a-f]{12}", seal)
+
+
 def test_a_stranger_in_a_call_speaks_in_no_name_of_ours(server: Ksr) -> None:
     """481 to the same request with a From of ours."""
     _callee, call, ringing = called_by_a_stranger(server)
@@ -300,6 +311,20 @@ def test_an_impossible_contact_is_refused(server: Ksr, contact: str) -> None:
     caller = bob(server)
     caller.register()
     assert caller.call("1111").status == 480
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        *("{brought}, {own}", "{own}, {brought}", "{brought}, {own};expires=0", '"?" {brought}'),
+        f"<sip:1111@{PRIVATE};alias={VICTIM}~5060~1?a=b>",
+    ],
+)
+def test_an_alias_that_ours_does_not_replace_is_refused(server: Ksr, contact: str) -> None:
+    """nathelper gives one Contact an alias, on Kamailio 5.6 the last; with a `?` it gets none."""
+    brought, own = f"<sip:1111@{PRIVATE};alias={VICTIM}~5060~1>", f"<sip:1111@{PRIVATE}:5062>"
+    refused = alice(server).register(contact=contact.format(brought=brought, own=own))
+    assert refused.status == 403
 
 
 @pytest.mark.parametrize("value", [f'received="sip:{VICTIM}:5060"', f"Received = sip:{VICTIM}"])
