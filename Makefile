@@ -11,7 +11,7 @@ export RUN_DIR ?= $(CURDIR)/var
 VENV_PACKAGES := python3-venv python3-setuptools python3-wheel python3-attr python3-psycopg
 RUN_PACKAGES := kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-postgres-modules \
 	kamailio-tls-modules kamailio-websocket-modules openssl
-TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps
+TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nftables iproute2 conntrack tshark procps systemd
 
 STACK_PACKAGES := debootstrap git iproute2 nftables openssl procps
 

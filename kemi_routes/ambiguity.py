@@ -1,6 +1,6 @@
-"""Requests that the next server could read otherwise than Kamailio does.
+"""Messages that the next server could read otherwise than Kamailio does.
 
-Kamailio passes a request on as it came. What it takes for one header, another parser may take for
+Kamailio passes a message on as it came. What it takes for one header, another parser may take for
 two, or the other way round: so a header can be smuggled past our checks. RFC 3261 allows white
 space before the colon (7.3.1, 25.1) and folded lines (7.3.1), so these go on as they are.
 """
@@ -21,9 +21,14 @@ def refuse() -> Outcome:
     """
     if KSR.pv.getvn("$ml", 0) > MAX_SIZE:
         return _answer(513, "Message Too Large")
-    if not is_clear(text("$mb").partition("\r\n\r\n")[0]):
+    if not is_clear(head()):
         return _answer(400, "Bad Line End Or NUL")
     return CONTINUE
+
+
+def head() -> str:
+    """The message without the empty line and the body."""
+    return text("$mb").partition("\r\n\r\n")[0]
 
 
 def is_clear(head: str) -> bool:

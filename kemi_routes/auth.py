@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import KSR
 
-from kemi_routes import ambiguity, bans, digest, ha1, our_realm, settings
+from kemi_routes import ambiguity, bans, digest, ha1, identity, our_realm, settings
 from kemi_routes.digest import Credentials
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
@@ -104,7 +104,7 @@ def caller() -> Outcome:
 
     Replies: 407, 403 for a stranger's request to a stranger, else as those to a REGISTER.
     """
-    if KSR.is_myself_furi():
+    if identity.claims_our_domain():
         if _check_credentials(_claim(OF_OTHERS), OF_OTHERS) is DONE:
             return DONE
         KSR.setflag(settings.active.flt_caller_ours)

@@ -18,28 +18,29 @@ from kemi_routes.contacts import Contact
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 _URI = re.compile(
-    r"sips?:(?:[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]+)(?::(?P<port>\d+))?(?:[;?].*)?",
-    re.IGNORECASE | re.DOTALL,
+    r"sips?:(?:[^@]*@)?(?P<host>\[[^\]]*\]|[^@:;?]+)(?::(?P<port>\d+))?(?:[;?][^@]*)?",
+    re.IGNORECASE,
 )
 _ALIAS = re.compile(r";alias=([^;?]*)", re.IGNORECASE)
 
 
-def refuse(contacts: list[Contact]) -> Outcome:
+def refuse(asked: list[Contact]) -> Outcome:
     """Refuse to bind what leads to somebody else.
 
     Replies: 400 for an impossible Contact, 403 for one or a Path at another address.
 
     Args:
-        contacts: those of a REGISTER that are to be bound.
+        asked: those of a REGISTER; what is to be removed may be anywhere.
     """
+    contacts = [contact for contact in asked if not contact.removes]
     if not contacts:
         return CONTINUE
     believed = settings.active.contact_elsewhere
     nated = KSR.isbflagset(settings.active.flb_nated)  # and then there is no Path
-    for position, contact in enumerate(contacts):
+    for contact in contacts:
         if reason := fault(contact.uri):
             return _answer(400, reason)
-        if not believed and _leads_away(contact.uri, nated, position == 0):
+        if not believed and _leads_away(contact.uri, nated, len(asked) == 1):
             return _answer(403, "Contact At Another Address")
         if contact.has_received and not (believed or identity.is_trusted(KSR.pv.gete("$si"))):
             # a proxy says so where the phone is, and usrloc believes it more than the source
@@ -56,6 +57,12 @@ def needs_alias() -> bool:
     uri = KSR.pv.gete("$(ct{nameaddr.uri})")
     host = host_of(uri)
     return bool(host) and (host != KSR.pv.get("$si") or ";alias=" in uri)
+
+
+def takes_alias() -> bool:
+    """Whether nathelper can give the Contact an alias: it would put that behind the headers of a
+    URI, where it is no parameter."""
+    return "?" not in KSR.pv.gete("$ct")
 
 
 def fault(uri: str) -> str:
@@ -92,16 +99,18 @@ def host_of(uri: str) -> str:
     return found["host"].strip("[]").lower() if found else ""
 
 
-def _leads_away(uri: str, nated: bool, is_first: bool) -> bool:
-    alias = _ALIAS.search(uri)
-    if nated and (is_first or not alias):
-        return False  # calls go to the source: as its alias, or as `received`
+def _leads_away(uri: str, nated: bool, alone: bool) -> bool:
+    alias, source = _ALIAS.search(uri), KSR.pv.get("$si")
+    if nated:
+        # Calls go to the alias, else to the source as `received`. nathelper replaces one alias: of
+        # several Contacts, on Kamailio 5.6 that of the last.
+        if alias is None or (alone and takes_alias()):
+            return False
+        return alias[1].partition("~")[0].strip("[]") != source
     if KSR.hdr.is_present("Path") > 0:
         return False
-    source = KSR.pv.gete("$si")
-    if alias:
-        return alias[1].partition("~")[0].strip("[]") != source
-    return host_of(uri) != source or bool(KSR.is_myself(uri))
+    # without NAT nobody follows an alias
+    return alias is not None or host_of(uri) != source or bool(KSR.is_myself(uri))
 
 
 def _path_leads_away() -> bool:
@@ -109,7 +118,8 @@ def _path_leads_away() -> bool:
     if not path:
         return False
     source = KSR.pv.gete("$si")
-    first = next(iter(place.uris(path)), "")
+    # a display name may have a URI in it, and is nothing that a proxy needs
+    first = next(iter(place.uris(path)), "") if path.startswith("<") else ""
     if host_of(first) == source and not KSR.is_myself(first):
         return False
     return not identity.is_trusted(source)

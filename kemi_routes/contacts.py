@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
-_ONE = re.compile(r"[^<>,]*<([^<>]*)>([^<>,]*)")
-_VALUE = re.compile(r"(?:<[^>]*>|[^,<])+")
-_BRACKETED = re.compile(r"<([^>]*)>(.*)", re.DOTALL)
+# Quoted text stands where the grammar has it, and holds nothing that Kamailio takes for its end.
+# Nothing is tried twice (*+): a long header would take long.
+_SPACE = r"[ \t\r\n]*+"
+_NAME = r'(?:"(?:[^"\\]|\\[^\\])*+"|[^"<>,;:]*+)'
+_PARAMETER = (
+    rf""";{_SPACE}([^ \t\r\n=;,"<>]+){_SPACE}"""
+    rf"""(?:={_SPACE}("[^"\\]*"|[^ \t\r\n;,"'<>][^ \t\r\n;,"<>]*){_SPACE})?"""
+)
+_PARAMETERS = re.compile(_PARAMETER)
+_VALUE = re.compile(
+    rf'{_SPACE}(?:{_NAME}{_SPACE}<([^<>"]*)>|([^ \t\r\n<>,;"]+)){_SPACE}((?:{_PARAMETER})*)(?:,|\Z)'
+)
 _ALIAS = re.compile(r";alias=[^;?]*")
-_EXPIRES = re.compile(r";\s*expires\s*=\s*(\d+)", re.IGNORECASE)
-_RECEIVED = re.compile(r";\s*received\b", re.IGNORECASE)
+
+
+class Malformed(ValueError):
+    """A Contact that nobody can read, or that Kamailio could read otherwise than we do."""
 
 
 class Contact(NamedTuple):
@@ -37,17 +47,20 @@ def read(headers: list[str], expires: str) -> list[Contact]:
         expires: the Expires header's body without white space, '' where there is none.
     Returns:
         [] for a query and for `*`.
+    Raises:
+        Malformed: one is not as RFC 3261 25.1 has it, or has a parameter twice (7.3.1).
     """
     contacts = []
     for header in headers:
-        bare = _QUOTED.sub("", header) if '"' in header else header
-        if one := _ONE.fullmatch(bare):
-            contacts.append(_contact(one[1], one[2], expires))
-        elif bare.strip() == "*":
+        if header == "*":
             return []
-        else:
-            values = _VALUE.findall(bare)
-            contacts += [_any(value.strip(), expires) for value in values if value.strip()]
+        at = 0
+        while at < len(header):
+            value = _VALUE.match(header, at)
+            if value is None:
+                raise Malformed
+            contacts.append(_contact((value[1] or value[2]).strip(), value[3], expires))
+            at = value.end()
     return contacts
 
 
@@ -74,25 +87,13 @@ def is_outdated(known: str, contacts: list[Contact], alias: str) -> bool:
     return bool(asked) and (asked[0].removes or known not in (asked[0].uri, place + alias))
 
 
-def _any(value: str, expires: str) -> Contact:
-    bracketed = _BRACKETED.search(value)
-    if bracketed:
-        return _contact(bracketed[1], bracketed[2], expires)
-    uri, _, parameters = value.partition(";")
-    return _contact(uri, f";{parameters}", expires)
-
-
 def _contact(uri: str, parameters: str, expires: str) -> Contact:
     if not parameters:
-        return Contact(uri.strip(), _is_zero(expires))
-    own = _EXPIRES.search(parameters)
-    return Contact(
-        uri.strip(),
-        _is_zero(own[1] if own else expires),
-        "+sip.instance" in parameters,
-        _RECEIVED.search(parameters) is not None,
-    )
-
-
-def _is_zero(seconds: str) -> bool:
-    return seconds.isdigit() and int(seconds) == 0
+        return Contact(uri, expires == "0")
+    fields = _PARAMETERS.findall(parameters)
+    values = {name.lower(): value.strip('"') for name, value in fields}
+    if len(values) < len(fields):
+        raise Malformed
+    # any other number Kamailio may take for another one
+    removes = (values.get("expires") or expires) == "0"
+    return Contact(uri, removes, "+sip.instance" in values, "received" in values)

@@ -18,6 +18,8 @@ def cancel() -> Outcome:
     """Pass a CANCEL on to the branches of its INVITE, or answer 481 (RFC 3261 9.2)."""
     if not KSR.is_CANCEL():
         return CONTINUE
+    if ambiguity.refuse() is DONE:
+        return DONE  # tm passes its Reason on (RFC 3326)
     if KSR.tm.t_check_trans() > 0:
         relay.pass_on()
     else:

@@ -16,9 +16,12 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-_SCHEME = re.compile(r"digest[\s,]\s*", re.IGNORECASE)
-# Read as module auth reads, which knows no escapes within quotes.
-_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",][^\s,]*))\s*(?:,\s*|$)')
+# Read as module auth reads, which knows no escapes within quotes, and no letters and white space
+# but those of ASCII.
+_SCHEME = re.compile(r"digest[\s,]\s*", re.IGNORECASE | re.ASCII)
+_FIELD = re.compile(r'([^\s=",]+)\s*=\s*(?:"([^"]*)"|([^\s",][^\s,]*))\s*(?:,\s*|$)', re.ASCII)
+# It takes `realXXXXe` for the nonce and `noncXXXXonse` for the response: its parser falls through.
+_MISREAD = re.compile("real(?!m$)|nonc(?!e$)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _URI = re.compile(
     r"(?P<scheme>sips?):(?P<user>[^@]*@)?(?P<host>\[[^\]]*\]|[^:;?]*)(?::(?P<port>\d+))?(?:[;?].*)?",
@@ -112,9 +115,10 @@ def _read_any(header: str) -> Credentials | None:
     at = scheme.end()
     while at < len(header):
         field = _FIELD.match(header, at)
-        if field is None or field[1].lower() in fields:
+        name = field[1].lower() if field else ""
+        if field is None or name in fields or _MISREAD.match(name):
             raise Malformed("Malformed Credentials")
-        fields[field[1].lower()] = field[2] if field[2] is not None else field[3]
+        fields[name] = field[2] if field[2] is not None else field[3]
         at = field.end()
     algorithm = fields.get("algorithm", "MD5").upper()
     return Credentials._make((*(fields.get(name, "") for name in _NEEDED), algorithm))

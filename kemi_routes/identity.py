@@ -1,4 +1,5 @@
-"""Who a request says that its caller is, besides From: believed from trusted peers only (RFC 3325).
+"""Who a request says that its caller is: in From, where a name of ours takes credentials, and in
+other headers, which are believed from trusted peers only (RFC 3325).
 
 Phones show these headers, gateways bill by them, and anybody can write them. Within a trust domain
 they say something; from phones and strangers they don't, so they end here.
@@ -46,6 +47,17 @@ def discard_claims() -> Outcome:
         for name in CLAIMS:
             KSR.hdr.remove(name)
     return CONTINUE
+
+
+def claims_our_domain() -> bool:
+    """Whether From is in one of our domains, however it is written.
+
+    KSR.is_myself_furi knows a scheme in lower case only, and no dot at the end of a domain.
+    """
+    if KSR.is_myself(KSR.pv.gete("$fu").lower()):
+        return True
+    domain = KSR.pv.gete("$fd")
+    return domain.endswith(".") and bool(KSR.is_myself(f"sip:{domain.rstrip('.')}"))
 
 
 @functools.lru_cache(maxsize=1024)

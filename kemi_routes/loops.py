@@ -14,9 +14,11 @@ import KSR
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 
 # A Via with a branch as tm makes it. A phone behind an edge proxy may have the private address
-# that one of our interfaces has, but its branch looks otherwise.
+# that one of our interfaces has, but its branch looks otherwise. Each Via is read once (*+), from
+# its beginning: anybody may send one of 60 kB.
 _TM_VIA = re.compile(
-    r"SIP\s*/\s*2\.0\s*/\s*\w+\s+([^\s;,]+)[^,]*?;\s*branch\s*=\s*z9hG4bK[0-9a-f]+\.[0-9a-f]{32}\.",
+    r"(?:^|,)\s*+SIP\s*+/\s*+2\.0\s*+/\s*+\w++\s++([^\s;,]++)"
+    r"[^,]*?;\s*+branch\s*+=\s*+z9hG4bK[0-9a-f]++\.[0-9a-f]{32}\.",
     re.IGNORECASE,
 )
 

@@ -10,7 +10,6 @@ import KSR
 
 from kemi_routes import contact_policy, place, seal, settings
 from kemi_routes.outcome import CONTINUE, Outcome
-from kemi_routes.variables import Variables
 
 # nat_uac_test on a reply: its Via is ours, only the Contact tells (bit 1: it is private).
 PRIVATE_CONTACT = 1
@@ -18,7 +17,6 @@ REDIRECTION = 300
 # is_first_hop_mode: our Record-Route may have a name (ADVERTISE), not only an address.
 HOST_NAMES_TOO = 1
 _NATED = ";nat=yes"
-_BINDING = Variables("$hdrc(Path)", "$ct")
 
 
 def find_registrant() -> Outcome:
@@ -27,10 +25,8 @@ def find_registrant() -> Outcome:
     A REGISTER with a Path has passed an edge proxy that knows the phone better than we can
     (RFC 3327).
     """
-    if _is_nated() or contact_policy.needs_alias():
-        paths, contact = _BINDING.read()
-        if paths == "0":
-            _alias_binding(contact)
+    if (_is_nated() or contact_policy.needs_alias()) and KSR.hdr.is_present("Path") < 0:
+        _alias_binding()
     return CONTINUE
 
 
@@ -82,10 +78,7 @@ def mark_dialog() -> None:
 
 def remember_dialog() -> None:
     """In-dialog: the Record-Route says that a phone behind NAT takes part."""
-    if any(
-        _NATED in uri and seal.PARAMETER in uri
-        for uri in place.uris(KSR.pv.gete("$(hdr(Route)[*])"))
-    ):
+    if any(_NATED in uri and seal.PARAMETER in uri for uri in place.uris(place.bodies("Route"))):
         KSR.setbflag(settings.active.flb_nated)
 
 
@@ -93,10 +86,9 @@ def _is_nated() -> bool:
     return bool(KSR.nathelper.nat_uac_test(settings.active.nat_test) > 0)
 
 
-def _alias_binding(contact: str) -> None:
-    # nathelper would put it behind a URI's headers, where it is no parameter; `received` leads to
-    # the phone as well
-    if "?" not in contact:
+def _alias_binding() -> None:
+    # without one, `received` leads to the phone as well
+    if contact_policy.takes_alias():
         KSR.nathelper.set_contact_alias_trim()
     # pings go to the received address of a binding; its Contact's host is private
     KSR.nathelper.fix_nated_register()

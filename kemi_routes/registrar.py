@@ -30,8 +30,8 @@ def register() -> Outcome:
 
     Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3),
     to an Expires of more than 32 bits, which Kamailio would take for a short one, and to a Contact
-    that can't be; 403 to one that leads to somebody else; 503 while usrloc is stuck with the
-    bindings.
+    that can't be, or that could be read in two ways; 403 to one that leads to somebody else; 503
+    while usrloc is stuck with the bindings.
     """
     expires, count, contact, user, aor, call_id = _ASKED.read()
     expires = expires.strip()
@@ -39,8 +39,12 @@ def register() -> Outcome:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")
         return DONE
     headers = [contact] if count == "1" else _contact_headers(int(count))
-    asked = contacts.read(headers, expires)
-    if contact_policy.refuse([contact for contact in asked if not contact.removes]) is DONE:
+    try:
+        asked = contacts.read(headers, expires)
+    except contacts.Malformed:
+        KSR.sl.sl_send_reply(400, "Malformed Contact")
+        return DONE
+    if contact_policy.refuse(asked) is DONE:
         return DONE
     if patience.hold(user, lambda: _store(asked, aor, call_id)) is None:
         return auth.unavailable()

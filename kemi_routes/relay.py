@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 
-from kemi_routes import connection, identity, media, nat, our_realm, seal, settings
+from kemi_routes import ambiguity, connection, identity, media, nat, our_realm, seal, settings
 from kemi_routes.outcome import DONE, Outcome
 
 BRANCH_CALLBACK = "ksr_branch_route"
@@ -66,18 +66,20 @@ def reply() -> None:
 
 
 def screen_reply() -> None:
-    """Drop a reply to nothing that we have sent: anybody can write a Via that makes it go on.
+    """Drop a reply to nothing that we have sent: anybody can write a Via that makes it go on. And
+    one that the caller could read otherwise than we do.
 
     A 2xx that comes when its transaction has gone is passed on by RFC 3261 16.7, and so it is here
     in a dialog of ours. A reply with no Via but ours goes nowhere: it is for a ping.
     """
-    if KSR.tm.t_check_trans() >= 0 or _ends_here():
+    known = KSR.tm.t_check_trans() >= 0
+    if not known and _ends_here():
         return
-    if seal.recorded():
+    if not (ambiguity.is_clear(ambiguity.head()) and (known or seal.recorded())):
+        KSR.set_drop()
+    elif not known:
         identity.discard_claims()
         seal.exchange(for_our_user=False, aliased=nat.fix_reply())
-    else:
-        KSR.set_drop()
 
 
 def failure() -> None:

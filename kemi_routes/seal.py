@@ -18,7 +18,7 @@ import secrets
 
 import KSR
 
-from kemi_routes import patience, place
+from kemi_routes import identity, patience, place
 
 PARAMETER = "seal"
 _SEAL = re.compile(f"{PARAMETER}=[0-9a-f]+(?:-[0-9a-f]+)?")
@@ -81,7 +81,7 @@ def exchange(for_our_user: bool, aliased: bool = False) -> None:
         for_our_user: the caller is one of our users.
         aliased: the Contact of the reply gets the alias of the source.
     """
-    routes = KSR.pv.gete("$(hdr(Record-Route)[*])")
+    routes = place.bodies("Record-Route")
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
     former = _of_dialog(routes, call_id, KSR.pv.gete("$ft"))
     if not former:
@@ -97,22 +97,28 @@ def exchange(for_our_user: bool, aliased: bool = False) -> None:
 
 
 def holds() -> bool:
-    """Whether the Route that led a request here has a seal that lets it go where it is going to."""
+    """Whether the Route that led a request here has a seal that lets it go where it is going to.
+
+    A stranger's lets nobody speak in a name of ours. Our user has it too, where he was answered
+    after the transaction had gone; then he is where he has registered.
+    """
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
     # not by rr.check_route_param, which compiles a regular expression at each call
-    seal = _of_dialog(KSR.pv.gete("$(hdr(Route)[*])").lower(), call_id, tag)
+    seal = _of_dialog(place.bodies("Route").lower(), call_id, tag)
     if "-" not in seal:
         return bool(seal)
+    if identity.claims_our_domain() and not _is_at_binding("f", place.of_source()):
+        return False
     where = place.of_next_hop()
     if where == place.NOWHERE:
         return False
-    return seal == bound(call_id, tag, where) or _is_at_binding(where)
+    return seal == bound(call_id, tag, where) or _is_at_binding("t", where)
 
 
 def recorded() -> bool:
     """Whether a reply has the seal of its dialog, and goes to where the caller is."""
     call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$ft")
-    former = _of_dialog(KSR.pv.gete("$(hdr(Record-Route)[*])"), call_id, tag)
+    former = _of_dialog(place.bodies("Record-Route"), call_id, tag)
     return former in (free(call_id, tag), bound(call_id, tag, place.of_reply_target()))
 
 
@@ -129,8 +135,9 @@ def _of_dialog(routes: str, call_id: str, tag: str) -> str:
     return next((seal for seal in seals if seal == whole or seal.startswith(half)), "")
 
 
-def _is_at_binding(where: str) -> bool:
-    aor, user = KSR.pv.gete("$tu"), KSR.pv.gete("$tU")
+def _is_at_binding(side: str, where: str) -> bool:
+    """Whether a place is that of a binding of the user in From ("f") or To ("t")."""
+    aor, user = KSR.pv.gete(f"${side}u"), KSR.pv.gete(f"${side}U")
     return bool(patience.hold(user, lambda: place.is_bound(aor, where)))
 
 

@@ -1,7 +1,8 @@
 """In CI nothing is skipped: with KEMI_REQUIRE_LIVE=1 a skipped test fails the run.
 
 `@pytest.mark.kamailio("6.0", "6.1")` is for a test of what only these releases have: where another
-one is installed it is no test at all.
+one is installed it is no test at all. `@pytest.mark.registry` is for what only Docker's registry
+can show; `.ci/run` leaves these out by name.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from .live.requirement import kamailio_version
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare our marker."""
+    """Declare our markers."""
     config.addinivalue_line("markers", "kamailio(*releases): the only ones that have what it tests")
+    config.addinivalue_line("markers", "registry: needs to reach Docker's registry")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

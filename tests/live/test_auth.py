@@ -226,6 +226,9 @@ def test_a_foreign_domain_cannot_be_registered_here(
         f"sip:1111@{DOMAIN.upper()}",
         f"sip:1111@{DOMAIN}:59999",
         f"sips:1111@{DOMAIN}",
+        f"SIP:1111@{DOMAIN}",
+        f"sIpS:1111@{DOMAIN}",
+        f"sip:1111@{DOMAIN}.",
         f"sip:1111@{DOMAIN};transport=tcp",
         f"sip:1111:password@{DOMAIN}",
         f"sip:{DOMAIN}",
@@ -243,7 +246,9 @@ def test_whoever_claims_one_of_our_domains_needs_credentials(
     assert not callee.has_request(method)
 
 
-@pytest.mark.parametrize("sender", [f"sip:1111@{DOMAIN.upper()}", f"sip:1111@{DOMAIN}:59999"])
+@pytest.mark.parametrize(
+    "sender", [f"sip:1111@{DOMAIN.upper()}", f"sip:1111@{DOMAIN}:59999", f"SIP:1111@{DOMAIN}"]
+)
 def test_a_phone_may_write_its_domain_in_any_way(phone: Phone, callee: Phone, sender: str) -> None:
     parts = {"sender": f"<{sender}>;tag=1", "call_id": f"written {sender}".replace(" ", "-")}
     given = answer(ask(phone, "MESSAGE", callee.aor, **parts), "1111", "secret of 1111", callee.aor)

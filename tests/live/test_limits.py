@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conversation import PATIENCE
+from .conversation import PATIENCE, ring, stop_ringing
 from .homes import Homes, registered
 from .link import RawSocket
 from .message import Message, parameter
@@ -99,6 +99,15 @@ def test_a_request_of_another_proxy_is_no_loop(carol: Phone, bob: Phone) -> None
     assert taken(bob).all("Via")[2] == far
 
 
+def test_a_long_via_keeps_nobody_waiting(carol: Phone, bob: Phone) -> None:
+    """Nor do some more of them than there are workers."""
+    for i in range(8):
+        request = carol.make_request("MESSAGE", bob.aor)
+        request.fields.insert(1, ("Via", f"SIP/2.0/UDP a;branch={i}" + ";SIP/2.0/UDP a" * 3800))
+        carol.send_raw(bytes(request))
+    asks(carol)
+
+
 @pytest.mark.parametrize(("given", "passed_on"), [("255", "70"), ("71", "70"), ("70", "69")])
 def test_max_forwards_is_capped(carol: Phone, bob: Phone, given: str, passed_on: str) -> None:
     request = carol.make_request("MESSAGE", bob.aor)
@@ -179,6 +188,35 @@ def test_a_header_that_another_server_could_read_otherwise_is_400(
     assert carol.receive(PATIENCE).status == 400
     asks(carol)
     assert not bob.has_request("MESSAGE")
+
+
+def test_a_cancel_whose_reason_could_be_read_otherwise_is_400(carol: Phone, bob: Phone) -> None:
+    """tm passes a Reason on with the CANCEL that it makes (RFC 3326)."""
+    call, incoming = ring(carol, bob)
+    invite = call.invite.request
+    parts = {"call_id": call.call_id, "to": invite["To"], "sender": call.local}
+    request = carol.make_request("CANCEL", invite.uri, branch=invite.branch, **parts)
+    carol.send_raw(with_line(request, "Reason: SIP\rRoute: <sip:203.0.113.99;lr>\r\n"))
+    asks(carol)
+    assert not bob.has_request("CANCEL")
+    call.cancel()
+    stop_ringing(incoming)
+    call.wait_for(487, PATIENCE)
+
+
+def test_a_reply_that_the_caller_could_read_otherwise_goes_no_further(
+    carol: Phone, bob: Phone
+) -> None:
+    """It could have the claims that were removed."""
+    sent = carol.request("MESSAGE", bob.aor, "hello", TEXT)
+    incoming = bob.expect_request("MESSAGE", PATIENCE)
+    reply = answer_to(incoming.message)
+    claim = "Subject: a\rP-Asserted-Identity: <sip:bank@example.test>\r\n"
+    bob.send_raw(with_line(Message.parse(reply), claim))
+    asks(bob)
+    assert sent.responses == []
+    bob.send_raw(reply)
+    sent.wait_for(200, PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -84,6 +85,35 @@ def test_a_stranger_in_a_call_sends_to_nobody_else(
         mine.target, mine.routes = target, list(routes)
     assert victim.log == []
     assert not bob.has_request("INFO")
+    hang_up(mine, theirs)
+
+
+def test_a_long_record_route_brings_a_stranger_no_other_seal(bob: Phone, carol: Phone) -> None:
+    """He gets one for the place where our user is, never the one that our user gets."""
+    routes = [("Record-Route", f"<sip:{PEER};lr;x={'x' * 900}>") for _ in range(12)]
+    fields = [("Contact", carol.contact), *routes]
+    asked = carol.start(carol.make_request("INVITE", bob.aor, fields=fields))
+    incoming = bob.expect_request("INVITE", PATIENCE)
+    incoming.reply(180)
+    [seal] = [parameter(r, "seal") for r in asked.wait_for(180).all("Record-Route") if "seal" in r]
+    assert re.fullmatch("[0-9a-f]{18}-[0-9a-f]{12}", seal)
+    incoming.reply(486)
+    asked.wait_for(486)
+
+
+@pytest.mark.parametrize("begun_by", ["the stranger", "our user"])
+def test_a_stranger_in_a_call_speaks_in_no_name_of_ours(
+    bob: Phone, carol: Phone, begun_by: str
+) -> None:
+    both = connect(carol, bob) if begun_by == "the stranger" else connect(bob, carol)[::-1]
+    mine, theirs = both
+    name = mine.local
+    mine.local = name.replace(carol.aor, "sip:1111@example.test")
+    assert mine.local != name
+    for method in ("INVITE", "UPDATE", "MESSAGE"):
+        assert mine.request(method).final().status == 481
+        assert not bob.has_request(method)
+    mine.local = name
     hang_up(mine, theirs)
 
 

@@ -160,6 +160,32 @@ def test_credentials_that_never_arrived_are_no_good_from_another_address(
     assert phone.start(request).final().status == 200
 
 
+# We would read the thief's own nonce, and module auth the captured one.
+HIDDEN = [
+    ['Digest {own}, realXXXXe="{nonce}"'],
+    ['Digest {own}, x=\u00a0"v, nonce={nonce}, z=a"'],
+    ["Digest\u00a0{own}", "Digest {given}"],
+    ["Dige\u017ft {own}", "Digest {given}"],
+    ["Digest {own}", "Digest {given}"],
+    ['Digest {own}, x="\\", nonce="{nonce}", z="'],
+]
+
+
+@pytest.mark.parametrize("headers", HIDDEN)
+def test_a_nonce_of_his_own_hides_no_captured_one(
+    shared: Server, phone: Phone, thief: Phone, headers: list[str]
+) -> None:
+    """Both read the same credentials, or none."""
+    given = answer(register(phone), "1111", PASSWORD).removeprefix("Digest ")
+    nonce = quoted(given, "nonce")
+    own = given.replace(nonce, quoted(challenge_of(register(thief)), "nonce"))
+    request = make(thief, "REGISTER", URI, to=f"<{thief.aor}>")
+    shown = [header.format(own=own, given=given, nonce=nonce) for header in headers]
+    request.fields += [("Authorization", header) for header in shown]
+    assert thief.start(request).final().status in (400, 401)
+    assert shared.bindings("1111") == []
+
+
 def test_credentials_of_one_call_id_are_no_good_for_another(phone: Phone) -> None:
     given = answer(register(phone), "1111", PASSWORD)
     assert is_stale(register(phone, given, call_id="another"))

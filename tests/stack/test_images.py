@@ -76,6 +76,7 @@ def test_a_version_that_is_gone_ends_a_locked_build_and_is_named(stack: Stack) -
         git(stack.directory, "checkout", "-q", ".")
 
 
+@pytest.mark.registry
 def test_the_images_are_renewed_from_the_registry(stack: Stack) -> None:
     if not works("docker", "pull", "-q", BASE):
         pytest.skip("Docker's registry can't be reached from here")

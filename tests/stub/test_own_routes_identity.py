@@ -166,6 +166,14 @@ def test_a_call_in_the_name_of_somebody_else(server: Ksr) -> None:
 
 
 @pytest.mark.parametrize(
+    "sender", [f"SIP:1111@{DOMAIN}", f"sip:1111@{DOMAIN}.", f"sip:1111@{DOMAIN.upper()}:9"]
+)
+def test_a_name_of_ours_takes_credentials_however_it_is_written(server: Ksr, sender: str) -> None:
+    result = server.receive(invite(BOB, sender=sender))
+    assert (result.reply.status, result.requests) == (407, [])
+
+
+@pytest.mark.parametrize(
     "word", ["192.0.2.1/24", "peer.example.test", "192.0.2.300", "2001:db8::/200"]
 )
 def test_a_peer_that_is_no_network_stops_the_start(ksr: Ksr, word: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ksr_stub.builders import invite, message, options, register
+from ksr_stub.builders import cancel, invite, message, options, register
 from ksr_stub.harness import Ksr
 from ksr_stub.models.tcpops import Lifetimes
+
+from kemi_routes.loops import tm_senders
 
 from .own_routes import STRANGER, alice, bob, count_apart, registered, start
 
@@ -44,6 +46,15 @@ def test_a_request_of_another_proxy_is_no_loop(server: Ksr, via: str) -> None:
     bob(server).register()
     data = message("sip:2222@example.test", sender=STRANGER)
     assert server.receive(after(data, via)).requests != []
+
+
+@pytest.mark.parametrize("via", ["SIP/2.0/UDP a;", "SIP / 2.0 / UDP ", "SIP/2.0/UDP a;branch="])
+def test_a_long_via_is_read_once(via: str) -> None:
+    """To look for an end from each place that may begin one would take minutes."""
+    assert tm_senders(f"{OURS};{via * 4000}, {THEIRS}") == [
+        "203.0.113.10:5060",
+        "198.51.100.1:5060",
+    ]
 
 
 def test_one_request_becomes_ten_at_most(server: Ksr) -> None:
@@ -105,6 +116,27 @@ def test_it_is_400_inside_a_dialog_too(server: Ksr) -> None:
     call = caller.call("2222")
     callee.incoming().answer()
     assert call.request("INFO", headers={"Subject": "S\rRoute: <sip:192.0.2.9;lr>"}).status == 400
+
+
+def test_a_cancel_is_400_too(server: Ksr) -> None:
+    """Its Reason goes on with the CANCEL that tm makes (RFC 3326)."""
+    caller, callee = registered(server)
+    call = caller.call("2222")
+    callee.incoming().ring()
+    assert call.transaction is not None
+    data = cancel(call.transaction.data, headers={"Reason": "SIP\rRoute: <sip:192.0.2.9;lr>"})
+    result = caller.send(data)
+    assert (result.reply.status, result.requests) == (400, [])
+    assert call.cancel().requests
+
+
+def test_a_reply_that_the_caller_could_read_otherwise_goes_no_further(server: Ksr) -> None:
+    caller, callee = registered(server)
+    caller.call("2222")
+    ringing = callee.incoming()
+    smuggled = [("Subject", "S\rP-Asserted-Identity: <sip:bank@example.test>")]
+    assert callee.reply(ringing.invite, 180, headers=smuggled).sent == []
+    assert callee.reply(ringing.invite, 180).sent
 
 
 def test_white_space_that_the_rfc_allows_goes_on_as_it_is(server: Ksr) -> None:

@@ -164,6 +164,9 @@ def test_a_call_can_not_be_sent_elsewhere(server: Ksr) -> None:
         ('username="1111"', f'username="{"1" * 20000}"', "Username Too Long"),
         ("nonce=", "nonce ", "Malformed Credentials"),
         ("uri=", 'uri="sip:x", uri=', "Malformed Credentials"),
+        ("nonce=", 'realXXXXe="x", nonce=', "Malformed Credentials"),
+        ("nonce=", 'noncXXXXonse="x" , nonce=', "Malformed Credentials"),
+        ("nonce=", 'x=\u00a0"v, nonce=x, z=a", nonce=', "Malformed Credentials"),
     ],
 )
 def test_credentials_that_say_something_else_are_refused(
@@ -172,6 +175,17 @@ def test_credentials_that_say_something_else_are_refused(
     """400 with the reason."""
     reply = send(server, re.sub(old, new, answer(challenge(server))))
     assert (reply.status, reply.reason) == (400, reason)
+    assert bindings(server) == []
+
+
+@pytest.mark.parametrize("scheme", ["Digest\u00a0", "Dige\u017ft "])
+def test_another_scheme_hides_no_credentials(server: Ksr, scheme: str) -> None:
+    """Kamailio passes over what is no Digest to it, and so do we."""
+    given = answer(challenge(server))
+    own = answer(challenge(server, "thief", THIEF)).replace("Digest ", scheme)
+    headers = {"Authorization": [own, given]}
+    data = register("1111", call_id="thief", headers=headers)
+    assert is_stale(server.receive(data, THIEF).reply)
     assert bindings(server) == []
 
 
