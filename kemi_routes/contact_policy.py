@@ -113,7 +113,7 @@ def _leads_away(uri: str, nated: bool, alone: bool) -> bool:
 
 
 def _path_leads_away() -> bool:
-    path = KSR.pv.gete("$(hdr(Path)[*])")
+    path = place.bodies("Path")
     if not path:
         return False
     source = KSR.pv.gete("$si")
