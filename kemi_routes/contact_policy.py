@@ -78,7 +78,11 @@ def fault(uri: str) -> str:
         return "Contact Has An Impossible Port"
     if _is_nobodys(found["host"].strip("[]")):
         return "Contact Has An Impossible Address"
-    return "Contact Has Several Aliases" if uri.lower().count(";alias=") > 1 else ""
+    before, *aliases = uri.lower().split(";alias=")
+    # one, among the parameters: in the user or in headers Kamailio would not follow it
+    if len(aliases) > 1 or (aliases and ("?" in before or "@" in aliases[0])):
+        return "Contact Has An Impossible Alias"
+    return ""
 
 
 @functools.lru_cache(maxsize=256)
