@@ -52,7 +52,7 @@ def refuse(asked: list[Contact]) -> Outcome:
 
 def needs_alias() -> bool:
     """Whether the first Contact of a REGISTER names another address than the one it comes from."""
-    if settings.active.contact_elsewhere:
+    if settings.active.contact_elsewhere or KSR.pv.is_null("$ct"):
         return False
     uri = KSR.pv.gete("$(ct{nameaddr.uri})")
     host = host_of(uri)
