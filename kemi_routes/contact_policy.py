@@ -52,7 +52,7 @@ def refuse(asked: list[Contact]) -> Outcome:
 
 def needs_alias() -> bool:
     """Whether the first Contact of a REGISTER names another address than the one it comes from."""
-    if settings.active.contact_elsewhere:
+    if settings.active.contact_elsewhere or KSR.pv.is_null("$ct"):
         return False
     uri = KSR.pv.gete("$(ct{nameaddr.uri})")
     host = host_of(uri)
@@ -79,7 +79,11 @@ def fault(uri: str) -> str:
         return "Contact Has An Impossible Port"
     if _is_nobodys(host):
         return "Contact Has An Impossible Address"
-    return "Contact Has Several Aliases" if uri.lower().count(";alias=") > 1 else ""
+    before, *aliases = uri.lower().split(";alias=")
+    # one, among the parameters: in the user or in headers Kamailio would not follow it
+    if len(aliases) > 1 or (aliases and ("?" in before or "@" in aliases[0])):
+        return "Contact Has An Impossible Alias"
+    return ""
 
 
 @functools.lru_cache(maxsize=256)
@@ -114,7 +118,7 @@ def _leads_away(uri: str, nated: bool, alone: bool) -> bool:
 
 
 def _path_leads_away() -> bool:
-    path = KSR.pv.gete("$(hdr(Path)[*])")
+    path = place.bodies("Path")
     if not path:
         return False
     source = KSR.pv.gete("$si")

@@ -13,7 +13,7 @@ import re
 
 import KSR
 
-from kemi_routes import ambiguity, settings
+from kemi_routes import ambiguity, place, settings
 from kemi_routes.outcome import CONTINUE, Outcome
 
 # `Privacy` is a wish of the caller and stays; `Identity` (RFC 8224) is signed and stays.
@@ -68,5 +68,5 @@ def is_trusted(address: str) -> bool:
 
 
 def _wants_privacy() -> bool:
-    wishes = KSR.pv.gete("$(hdr(Privacy)[*])").lower().replace(",", ";").split(";")
+    wishes = place.bodies("Privacy").lower().replace(",", ";").split(";")
     return "id" in (wish.strip() for wish in wishes)

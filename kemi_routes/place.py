@@ -54,18 +54,17 @@ def of_caller() -> str:
     return of_uri(_contact())
 
 
-def of_callee(mark: str, aliased: bool) -> str:
+def of_callee(routes: list[str], ours: str, aliased: bool) -> str:
     """The place of who has sent this reply.
 
     Args:
-        mark: what our own entries in Record-Route have in them; those before them are proxies on
-            the way to the callee.
+        routes: the URIs of its Record-Routes.
+        ours: the first of them that is ours; those before it are proxies on the way to the callee.
         aliased: its Contact gets the alias of the source.
     """
-    routes = _record_routes()
-    ours = next((i for i, route in enumerate(routes) if mark in route), 0)
-    if ours:
-        return of_uri(routes[ours - 1])
+    before = routes.index(ours)
+    if before:
+        return of_uri(routes[before - 1])
     return of_source() if aliased else of_uri(_contact())
 
 

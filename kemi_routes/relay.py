@@ -72,14 +72,21 @@ def screen_reply() -> None:
     A 2xx that comes when its transaction has gone is passed on by RFC 3261 16.7, and so it is here
     in a dialog of ours. A reply with no Via but ours goes nowhere: it is for a ping.
     """
-    known = KSR.tm.t_check_trans() >= 0
-    if not known and _ends_here():
+    if _ends_here():
         return
-    if not (ambiguity.is_clear(ambiguity.head()) and (known or seal.recorded())):
+    # before tm has looked: it would never let go of a transaction whose reply is dropped
+    if not ambiguity.is_clear(ambiguity.head()):
         KSR.set_drop()
-    elif not known:
+    elif KSR.tm.t_check_trans() < 0:
+        _screen_late_reply()
+
+
+def _screen_late_reply() -> None:
+    if seal.recorded():
         identity.discard_claims()
         seal.exchange(for_our_user=False, aliased=nat.fix_reply())
+    else:
+        KSR.set_drop()
 
 
 def failure() -> None:

@@ -21,7 +21,7 @@ import KSR
 from kemi_routes import identity, patience, place
 
 PARAMETER = "seal"
-_SEAL = re.compile(f"{PARAMETER}=[0-9a-f]+(?:-[0-9a-f]+)?")
+_SEAL = re.compile(f"{PARAMETER}=[0-9a-f]+(?:-[0-9a-f]+)?", re.IGNORECASE)
 _BYTES = 9  # 72 bits: beyond guessing within the life of a dialog, and short on every message
 _PLACE_BYTES = 6  # of use to nobody without the other half
 # In place of a place; no request goes there.
@@ -81,19 +81,18 @@ def exchange(for_our_user: bool, aliased: bool = False) -> None:
         for_our_user: the caller is one of our users.
         aliased: the Contact of the reply gets the alias of the source.
     """
-    routes = place.bodies("Record-Route")
-    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
-    former = _of_dialog(routes, call_id, KSR.pv.gete("$ft"))
-    if not former:
+    routes = place.uris(place.bodies("Record-Route"))
+    # whatever the callee has made of it: his seal must not reach the caller
+    ours = [uri for uri in routes if _SEAL.search(uri) and KSR.is_myself(uri)]
+    if not ours:
         return
+    call_id, tag = KSR.pv.gete("$ci"), KSR.pv.gete("$tt")
     if for_our_user:
         seal = free(call_id, tag)
     else:
-        seal = bound(call_id, tag, place.of_callee(former, aliased) or UNKNOWN)
-    for uri in set(place.uris(routes)):
-        # another server with our secret may be on the path as well
-        if former in uri and KSR.is_myself(uri):
-            KSR.textops.replace_hdrs_str(uri, uri.replace(former, seal), "first")
+        seal = bound(call_id, tag, place.of_callee(routes, ours[0], aliased) or UNKNOWN)
+    for uri in set(ours):
+        KSR.textops.replace_hdrs_str(uri, _SEAL.sub(seal, uri), "first")
 
 
 def holds() -> bool:

@@ -11,6 +11,7 @@ from .conversation import PATIENCE, ring, stop_ringing
 from .homes import Homes, registered
 from .link import RawSocket
 from .message import Message, parameter
+from .patience import eventually
 from .phone import Phone
 
 PEER, MANY = "203.0.113.60", "203.0.113.61"
@@ -205,9 +206,9 @@ def test_a_cancel_whose_reason_could_be_read_otherwise_is_400(carol: Phone, bob:
 
 
 def test_a_reply_that_the_caller_could_read_otherwise_goes_no_further(
-    carol: Phone, bob: Phone
+    homes: Homes, carol: Phone, bob: Phone
 ) -> None:
-    """It could have the claims that were removed."""
+    """It could have the claims that were removed. Its transaction ends like any other."""
     sent = carol.request("MESSAGE", bob.aor, "hello", TEXT)
     incoming = bob.expect_request("MESSAGE", PATIENCE)
     reply = answer_to(incoming.message)
@@ -217,6 +218,7 @@ def test_a_reply_that_the_caller_could_read_otherwise_goes_no_further(
     assert sent.responses == []
     bob.send_raw(reply)
     sent.wait_for(200, PATIENCE)
+    eventually(lambda: "current: 0" in homes.server.kamcmd("tm.stats"), "end of transactions", 60)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,24 @@ def test_a_long_record_route_brings_a_stranger_no_other_seal(bob: Phone, carol: 
     asked.wait_for(486)
 
 
+def test_a_phone_that_writes_a_tag_otherwise_brings_a_stranger_no_other_seal(
+    bob: Phone, carol: Phone
+) -> None:
+    """Some phones write `%41` as `A`: the reply is of another dialog then, and his seal his own."""
+    sender = f"<{carol.aor}>;tag=%41bc"
+    fields = [("Contact", carol.contact)]
+    asked = carol.start(carol.make_request("INVITE", bob.aor, sender=sender, fields=fields))
+    incoming = bob.expect_request("INVITE", PATIENCE)
+    parts = [(n, v.replace("%41", "A")) for n, v in incoming.message.fields]
+    kept = ("Via", "From", "To", "Call-ID", "CSeq", "Record-Route")
+    parts = [(n, f"{v};tag=1" if n == "To" else v) for n, v in parts if n in kept]
+    bob.send_raw(bytes(Message("SIP/2.0 180 Ringing", [*parts, ("Contact", bob.contact)])))
+    [route] = asked.wait_for(180).all("Record-Route")
+    assert re.fullmatch("[0-9a-f]{18}-[0-9a-f]{12}", parameter(route, "seal"))
+    incoming.reply(486)
+    asked.wait_for(486)
+
+
 @pytest.mark.parametrize("begun_by", ["the stranger", "our user"])
 def test_a_stranger_in_a_call_speaks_in_no_name_of_ours(
     bob: Phone, carol: Phone, begun_by: str
