@@ -74,7 +74,8 @@ def screen_reply() -> None:
     """
     if _ends_here():
         return
-    # before tm has looked: it would never let go of a transaction whose reply is dropped
+    # before tm has looked: of a reply that is dropped it keeps the transaction until this worker's
+    # next request, and may send the answer to that in it
     if not ambiguity.is_clear(ambiguity.head()):
         KSR.set_drop()
     elif KSR.tm.t_check_trans() < 0:

@@ -35,6 +35,10 @@ class WrongReturn(StubError):
     """A callback returned something that is no int."""
 
 
+class HeldTransaction(StubError):
+    """A reply is dropped after tm was asked for its transaction, which tm then still has."""
+
+
 class Unpredictable(StubError):
     """What the real Kamailio does depends on memory that it never filled: nobody can test it."""
 

@@ -10,10 +10,11 @@ from ksr_stub.registry import load_models
 from ksr_stub.world import REPLY, REQUEST, Sent, World
 
 # Modules that look at requests before the route, and at replies before they are forwarded. Each
-# answers whether the message goes on; tm and sl put theirs here.
+# answers whether the message goes on; tm and sl put theirs here. And after a route has dropped one.
 BEFORE_REQUEST: list[Callable[[World, SipMessage], bool]] = []
 BEFORE_REPLY: list[Callable[[World, SipMessage], bool]] = []
 AFTER_REQUEST: list[Callable[[World, SipMessage], None]] = []
+AFTER_DROP: list[Callable[[World, SipMessage], None]] = []
 # Modules that take what is no SIP: data, source, protocol, socket, connection.
 NON_SIP: list[Callable[[World, bytes, Address, str, Socket, int], bool]] = []
 
@@ -125,6 +126,8 @@ def _reply(world: World, reply: SipMessage) -> None:
     if name and name.lower() != "none" and world.script is not None:
         script.run(world, name)
         if world.drop:
+            for done in AFTER_DROP:
+                done(world, reply)
             return
     if all(check(world, reply) for check in BEFORE_REPLY):
         forward_reply(world, reply)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ksr_stub.builders import options
-from ksr_stub.errors import MissingCallback
+from ksr_stub.builders import invite, options
+from ksr_stub.dialog import IncomingCall
+from ksr_stub.errors import HeldTransaction, MissingCallback
 from ksr_stub.harness import Ksr
 
 CLASS = """
@@ -92,3 +93,41 @@ def test_a_misspelt_callback_is_refused_where_it_is_named(
     ksr.load(path)
     with pytest.raises(MissingCallback, match=f"KSR.tm.{function}.'managed'."):
         ksr.receive(options())
+
+
+RELAYS = """
+import sys
+import KSR
+def mod_init(): return sys.modules[__name__]
+def child_init(rank): return 0
+def ksr_onsend_route(msg): return 1
+def ksr_request_route(msg):
+    KSR.pv.sets("$du", "sip:198.51.100.9:5060")
+    return KSR.tm.t_relay()
+def ksr_reply_route(msg):
+    if KSR.tm.t_check_trans() > 0:
+        KSR.set_drop()
+    return 1
+"""
+
+
+@pytest.fixture
+def ringing(ksr: Ksr, tmp_path: Path) -> IncomingCall:
+    """A call that a script has relayed which drops replies when it has found their transaction."""
+    path = tmp_path / "relays.py"
+    path.write_text(RELAYS)
+    ksr.load(path)
+    callee = ksr.phone("2222", source=("198.51.100.9", 5060))
+    ksr.receive(invite("sip:2222@example.test"))
+    return callee.incoming()
+
+
+def test_a_reply_is_not_dropped_with_its_transaction_in_hand(ringing: IncomingCall) -> None:
+    """Kamailio may answer the next request of that worker in it."""
+    with pytest.raises(HeldTransaction, match="still has that"):
+        ringing.ring()
+
+
+@pytest.mark.ksr(mode="faithful")
+def test_a_dropped_reply_goes_nowhere(ringing: IncomingCall) -> None:
+    assert ringing.ring().sent == []

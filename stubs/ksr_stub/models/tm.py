@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ksr_stub import branches, server, uri
-from ksr_stub.errors import MissingCallback
+from ksr_stub.errors import HeldTransaction, MissingCallback
 from ksr_stub.message import Address, SipMessage
 from ksr_stub.registry import model
 from ksr_stub.sending import resolve
@@ -393,5 +393,17 @@ def _reply_comes(world: World, message: SipMessage) -> bool:
     return not reply.received(world, message)
 
 
+def _reply_dropped(world: World, message: SipMessage) -> None:
+    if world.strict and cell.pending(message).transaction is not None:
+        raise world.fault(
+            HeldTransaction(
+                "this reply is dropped after tm was asked for its transaction: tm still has that"
+                " when the next request of this worker comes, and an answer to that request may be"
+                " sent in it; drop the reply before KSR.tm.t_check_trans()"
+            )
+        )
+
+
 server.AFTER_REQUEST.append(_end_of_route)
 server.BEFORE_REPLY.append(_reply_comes)
+server.AFTER_DROP.append(_reply_dropped)
