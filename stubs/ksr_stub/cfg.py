@@ -67,10 +67,10 @@ class Config:
         """
         if not path.exists():
             raise ConfigError(f"{path} does not exist")
-        depth = len(self._conditions)
+        depth, folder = len(self._conditions), path.parent
         for number, line in _logical_lines(path.read_text()):
             try:
-                self._line(line, path.parent)
+                self._line(line, folder)
             except ConfigError as error:
                 raise ConfigError(f"{path}:{number}: {error}") from None
         if len(self._conditions) != depth:

@@ -102,8 +102,9 @@ class Ksr:
 
         Args:
             module: its path, or a module.
-            library: packages and modules of the script with no state but in globals that are bound
-                anew: each test gets the same ones as they were when they were imported.
+            library: packages and modules of the script with no state but in globals, in dicts,
+                lists and sets there, and in functools caches: each test gets the same ones as
+                they were when they were imported.
         Raises:
             whatever the script raises at import or in mod_init; the WrongReturn or MissingCallback
             where Kamailio refuses to start.
@@ -311,9 +312,10 @@ class Ksr:
             while self._delivered < len(self.world.sent):
                 one = self.world.sent[self._delivered]
                 self._delivered += 1
+                message = Message.of(one)
                 for phone in self.phones:
                     if phone.is_at(one.to, one.proto, one.connection):
-                        phone.take(Message.of(one))
+                        phone.take(message)
         finally:
             self._delivering = False
 

@@ -348,18 +348,43 @@ def test_what_the_script_imports_late_goes_with_it(ksr: Ksr, with_package: Path)
 
 
 def test_a_library_of_the_script_is_imported_once(ksr: Ksr, with_package: Path) -> None:
-    """What has no state need not be imported for each test; what a test binds in it is put back."""
+    """What a test has done to it is undone for the next: in globals, in what is in them, and in
+    what functions remember.
+    """
+    numbers = with_package.parent / "my_routes/numbers.py"
+    numbers.write_text(
+        "import functools\n\nFINE = 200\nNAMES = {200: 'Fine'}\nSEEN = []\n\n"
+        "@functools.cache\ndef double(number):\n    return number + FINE\n"
+    )
     library = ["my_routes.numbers"]
     first = ksr.load(with_package, library=library)
     for _ in range(2):
         former = ksr.load(with_package, library=library).replies.numbers
         former.FINE, former.seen = 404, True
+        former.NAMES[200] = "Not Found"
+        former.SEEN.append(former.double(200))
     last = ksr.load(with_package, library=library)
     assert last.replies.numbers is former
     assert last.replies is not first.replies
     assert ksr.receive(options()).reply.status == 200
+    assert (former.NAMES, former.SEEN, former.double(200)) == ({200: "Fine"}, [], 400)
     assert not hasattr(former, "seen")
     assert ksr.load(with_package).replies.numbers is not former
+
+
+def test_modules_of_a_library_have_each_other(ksr: Ksr, with_package: Path) -> None:
+    """Also where only they import each other, and a test asks for one of them."""
+    package = with_package.parent / "my_routes"
+    (package / "tables.py").write_text("FINE = {'code': 200}\n")
+    (package / "numbers.py").write_text(
+        "from my_routes import tables\n\ndef __getattr__(name):\n    return tables.FINE['code']\n"
+    )
+    for _ in range(3):
+        ksr.load(with_package, library=["my_routes.numbers", "my_routes.tables"])
+        assert ksr.receive(options()).reply.status == 200
+        sys.modules["my_routes.tables"].FINE["code"] = 404
+        assert ksr.receive(options()).reply.status == 404
+        assert sys.modules["my_routes"].tables is sys.modules["my_routes.tables"]
 
 
 def test_outside_of_a_test_ksr_says_what_to_do() -> None:

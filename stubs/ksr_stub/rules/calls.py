@@ -31,7 +31,7 @@ _TYPES = {"str": str, "repr": str, "ascii": str, "int": int, "len": int, "float"
 def check(script: Script) -> Iterator[Finding]:
     """Yield unknown functions, wrong numbers and types of arguments."""
     inner: set[ast.AST] = set()
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.Attribute) and node not in inner:
             inner.update(ast.walk(node.value))
             yield from _name(script, node, script.dotted(node))
@@ -63,11 +63,11 @@ def _name(
 def unknown(version: str, first: str, second: str) -> str:
     """What is wrong with the name KSR.first.second; '' if nothing is."""
     known = signatures.load(version)
-    namespaces = {namespace for namespace, _ in known} | {"x"}
+    namespaces = signatures.namespaces(version)
     if first == "x" or ("", first) in known or (first in namespaces and not second):
         return ""
     if first not in namespaces:
-        names = namespaces | {name for namespace, name in known if namespace == ""}
+        names = {"x", *namespaces, *(name for namespace, name in known if namespace == "")}
         return f"Kamailio {version} has no KSR.{first}{_hint(first, names)}{_later(first, '')}"
     if (first, second) in known:
         return ""
