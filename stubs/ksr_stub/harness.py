@@ -73,7 +73,7 @@ class Ksr:
         config.add_param(module, name, value)
 
     def config(self, path: str | Path, env: Mapping[str, str] | None = None) -> None:
-        """Read defines, module parameters, sockets and aliases from a kamailio.cfg.
+        """Read defines, modules, their parameters, sockets and aliases from a kamailio.cfg.
 
         Args:
             path: the file; what it imports is read too.
@@ -88,6 +88,7 @@ class Ksr:
         if config.sockets:
             world.sockets[:] = config.sockets
         world.aliases.update(config.aliases)
+        world.modules.update(config.modules)
 
     def listen(self, *sockets: str, advertise: str = "") -> None:
         """The server's sockets, e.g. `udp:203.0.113.10:5060`; what else was there is gone."""

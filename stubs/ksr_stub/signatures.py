@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Collection
 from importlib import resources
 
 from attrs import field, frozen
@@ -34,6 +35,14 @@ NUMBERS = frozenset(
         ("tm", "t_get_status_code"),
     ]
 )
+
+# The modules with the functions of a namespace, any one of them, where it is not the one of that
+# name; the core's own are always there.
+_MODULES = {
+    "": (), "hdr": (), "pv": (), "x": (), "kx": ("kemix",), "pvx": ("pv",),
+    "pua": ("pua", "pua_usrloc"), "ims_qos": ("ims_qos", "ims_qos_npn"),
+    "tls": ("tls", "tls_wolfssl"),
+}  # fmt: skip
 
 
 @frozen
@@ -99,3 +108,13 @@ def load(version: str) -> dict[tuple[str, str], Signature]:
 def namespaces(version: str) -> frozenset[str]:
     """All namespaces of a Kamailio version; '' is KSR itself."""
     return frozenset(namespace for namespace, _ in load(version))
+
+
+def missing_module(namespace: str, loaded: Collection[str]) -> str:
+    """The module that has to be loaded for a namespace; '' if it is, or if nothing is said of any.
+
+    Args:
+        loaded: all modules that kamailio.cfg loads; none: it is not known.
+    """
+    modules = _MODULES.get(namespace, (namespace,))
+    return modules[0] if loaded and modules and not {*modules} & {*loaded} else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ksr_stub import never_null, signatures
 from ksr_stub.rules.finding import Finding, at
@@ -46,6 +46,25 @@ def check(script: Script) -> Iterator[Finding]:
             wants_number = isinstance(node, ast.Compare) and operand is node.left
             if better := _nullable(script, operand, wants_number):
                 yield at(script.path, operand, "KSR204", f"{effect}; {better}")
+
+
+def check_loaded(script: Script, modules: Collection[str]) -> Iterator[Finding]:
+    """Yield the functions of modules that kamailio.cfg does not load.
+
+    Args:
+        script: where they are called.
+        modules: all that it loads; none: there is no kamailio.cfg to ask.
+    """
+    for node in script.nodes:
+        signature = script.signature(node)
+        if signature is None or not isinstance(node, ast.Call):
+            continue
+        if missing := signatures.missing_module(signature.namespace, modules):
+            message = (
+                f'kamailio.cfg has no loadmodule "{missing}.so": {signature.full_name}() raises'
+                " AttributeError"
+            )
+            yield at(script.path, node, "KSR206", message)
 
 
 def _name(
