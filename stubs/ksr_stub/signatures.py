@@ -1,4 +1,4 @@
-"""Kamailio's own signatures, extracted from its C export tables (see extract.py)."""
+"""Kamailio's own signatures and variables, extracted from its C export tables (see extract.py)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Collection
 from importlib import resources
+from typing import Any
 
 from attrs import field, frozen
 
@@ -92,16 +93,28 @@ def load(version: str) -> dict[tuple[str, str], Signature]:
     """All functions of a Kamailio version, by namespace and name.
 
     The data file is `data/<version>.json`: {"release": "5.6.3", "functions": {namespace:
-    {name: [returns, [[parameter, kind], ...]]}}}.
+    {name: [returns, [[parameter, kind], ...]]}}, "variables": {name: [module, ...]}}.
     """
-    text = resources.files("ksr_stub").joinpath(f"data/{version}.json").read_text()
     return {
         (namespace, name): Signature(
             namespace, name, returns, tuple(Parameter(*pair) for pair in parameters)
         )
-        for namespace, functions in json.loads(text)["functions"].items()
+        for namespace, functions in _data(version)["functions"].items()
         for name, (returns, parameters) in functions.items()
     }
+
+
+@functools.cache
+def variables(version: str) -> dict[str, tuple[str, ...]]:
+    """All pseudo-variables of a Kamailio version, without `$`, and the modules that have them."""
+    return {name: tuple(modules) for name, modules in _data(version)["variables"].items()}
+
+
+@functools.cache
+def _data(version: str) -> dict[str, dict[str, Any]]:
+    text = resources.files("ksr_stub").joinpath(f"data/{version}.json").read_text()
+    data: dict[str, dict[str, Any]] = json.loads(text)
+    return data
 
 
 @functools.cache

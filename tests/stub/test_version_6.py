@@ -6,6 +6,7 @@ import KSR
 import pytest
 from ksr_stub import message
 from ksr_stub.builders import options
+from ksr_stub.errors import Unpredictable
 from ksr_stub.harness import Ksr
 
 OLD, NEW = pytest.mark.ksr(version="5.6"), pytest.mark.ksr(version="6.0")
@@ -106,3 +107,51 @@ def test_a_negative_number_in_a_list_is_shown_without_a_sign(ksr: Ksr, shown: in
     KSR.pvx.xavp_child_seti("a", "x", -1)
     assert KSR.pvx.xavp_params_implode("a", "$var(o)") == 1
     assert KSR.pv.get("$var(o)") == f"x={shown};"
+
+
+@NEW
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("$En$Er$Et$Es$Ec$Eq$Ek$Ei$Ej$Eb$Ev", "\n\r\t ,\"':;\\`"),
+        ("$(var(x){s.escape.crlf})", "a\\r\\n \tb\\nc\\r\\n"),
+        ("$(var(x){s.escape.crlf}{s.unescape.crlf})", "a\r\n \tb\nc\r\n"),
+        ("$(var(x){s.rmhdws})", "a bc"),
+        ("$(var(x){s.rmhlws})", "abc"),
+    ],
+)
+def test_6_0_has_characters_and_unfolds(ksr: Ksr, text: str, value: str) -> None:
+    routed(ksr)
+    KSR.pv.sets("$var(x)", "a\r\n \tb\nc\r\n")
+    assert KSR.pvx.evalx("$var(y)", text) == 1
+    assert KSR.pv.get("$var(y)") == value
+
+
+@NEW
+@pytest.mark.parametrize(
+    ("contact", "uri", "star"),
+    [('"A" <sip:a@b;x=1>;q=1, <sip:c@d>', "sip:c@d", 0), ("*", None, 1), ("<sip:a", None, None)],
+)
+def test_6_0_has_the_uri_of_the_first_contact(
+    ksr: Ksr, contact: str, uri: str | None, star: int | None
+) -> None:
+    """Which is the last value of its header field."""
+    ksr.world.message = message.parse(options(headers={"Contact": contact}))
+    assert KSR.pv.get("$ctu") == uri
+    assert KSR.pv.get("$cts") == star
+
+
+@NEW
+@pytest.mark.parametrize("name", ["$ctu", "$cts"])
+def test_6_0_crashes_without_a_contact(ksr: Ksr, name: str) -> None:
+    ksr.world.message = message.parse(options(headers={"Contact": None}))
+    with pytest.raises(Unpredictable, match=r"without Contact crashes Kamailio 6\.0"):
+        KSR.pv.get(name)
+
+
+@NEW
+def test_6_0_counts_with_a_shared_variable(ksr: Ksr) -> None:
+    ksr.param("pv", "shvset", ["n=i:5", "t=s:text"])
+    routed(ksr)
+    assert [KSR.pv.get("$shvinc(n)"), KSR.pv.get("$shvinc(n)"), KSR.pv.get("$shv(n)")] == [6, 7, 7]
+    assert (KSR.pv.get("$shvinc(t)"), KSR.pv.get("$shv(t)")) == (0, "text")
