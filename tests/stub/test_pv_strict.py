@@ -12,6 +12,7 @@ from ksr_stub.errors import NotModelled, UnknownVariable, Unpredictable
 from ksr_stub.models import pv as pv_model
 from ksr_stub.models import siputils, textops, textopsx, textopsx_values, xlog
 from ksr_stub.pv.table import VARIABLES
+from ksr_stub.registry import load_models
 from ksr_stub.world import World
 
 INVITE = (
@@ -23,6 +24,7 @@ INVITE = (
 
 @pytest.fixture
 def world() -> Iterator[World]:
+    load_models()
     made = World()
     made.message = message.parse(INVITE)
     former = worlds.use(made)
