@@ -66,6 +66,8 @@ def on(script: Path, library: Sequence[str]) -> None:
     _library = tuple(f"{name}." for name in library)
     _ready = _kept.setdefault((script, *library), {})
     _left = set(_ready)
+    # from the first time on: one that is not kept would have others beside the kept ones
+    PACKAGES.update(name.partition(".")[0] for name in library)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
 

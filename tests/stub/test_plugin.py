@@ -387,6 +387,33 @@ def test_modules_of_a_library_have_each_other(ksr: Ksr, with_package: Path) -> N
         assert sys.modules["my_routes"].tables is sys.modules["my_routes.tables"]
 
 
+def test_what_a_library_imports_late_has_its_modules_from_the_first_time_on(
+    ksr: Ksr, tmp_path: Path
+) -> None:
+    """Else an exception of the one is not that of the other."""
+    package = tmp_path / "patient_routes"  # no other test has a package of this name
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "faults.py").write_text("class Fault(Exception): pass\n")
+    (package / "late.py").write_text(
+        "from patient_routes.faults import Fault\n\ndef work():\n    raise Fault\n"
+    )
+    (package / "replies.py").write_text(
+        "import KSR\nfrom patient_routes.faults import Fault\n\ndef fine():\n"
+        "    from patient_routes import late\n    try:\n        late.work()\n"
+        '    except Fault:\n        KSR.sl.sl_send_reply(200, "Fine")\n'
+    )
+    main = tmp_path / "main_routes.py"
+    main.write_text(
+        SCRIPT.replace("import KSR", "from patient_routes import replies").replace(
+            'KSR.sl.sl_send_reply(200, "Fine")', "replies.fine()"
+        )
+    )
+    for _ in range(3):
+        ksr.load(main, library=["patient_routes.faults", "patient_routes.late"])
+        assert ksr.receive(options()).reply.status == 200
+
+
 def test_outside_of_a_test_ksr_says_what_to_do() -> None:
     """KSR without the fixture is an error that names it."""
     with pytest.raises(RuntimeError, match="fixture `ksr`"):
