@@ -234,9 +234,10 @@ def _mismatch(kind: str, argument: object) -> Exception | None:
         return ValueError("embedded null character") if "\0" in argument else None
     if not isinstance(argument, int):
         return TypeError(f"wants an int, got {argument!r}")
-    if -_INT_END <= argument < _INT_END:
+    bits = 64 if kind == "LONG" else 32
+    if -(2 ** (bits - 1)) <= argument < 2 ** (bits - 1):
         return None
-    return OverflowError(f"got {argument}, which is no 32-bit int")
+    return OverflowError(f"got {argument}, which is no {bits}-bit int")
 
 
 # what other KEMI languages have

@@ -6,7 +6,7 @@ import KSR
 import pytest
 from ksr_stub import message
 from ksr_stub.builders import options
-from ksr_stub.errors import Unpredictable
+from ksr_stub.errors import Unpredictable, WrongArguments
 from ksr_stub.harness import Ksr
 
 OLD, NEW = pytest.mark.ksr(version="5.6"), pytest.mark.ksr(version="6.0")
@@ -155,3 +155,59 @@ def test_6_0_counts_with_a_shared_variable(ksr: Ksr) -> None:
     routed(ksr)
     assert [KSR.pv.get("$shvinc(n)"), KSR.pv.get("$shvinc(n)"), KSR.pv.get("$shv(n)")] == [6, 7, 7]
     assert (KSR.pv.get("$shvinc(t)"), KSR.pv.get("$shv(t)")) == (0, "text")
+    assert (KSR.pvx.shvinc_get("n"), KSR.pvx.shvinc_get("unknown")) == (8, 0)
+
+
+@NEW
+@pytest.mark.parametrize(
+    ("written", "read"), [("9999999999x", 9999999999), ("-1", -1), ("x", 0), ("9" * 20, 2**63 - 1)]
+)
+def test_6_0_reads_numbers_of_64_bits(ksr: Ksr, written: str, read: int) -> None:
+    routed(ksr)
+    KSR.pv.sets("$var(x)", written)
+    assert KSR.pv.getl("$var(x)") == read
+    assert KSR.pv.getl("$avp(none)") == 0
+    assert KSR.pv.setl("$var(x)", 2**40)
+    assert KSR.pv.getl("$var(x)") == 2**40
+    with pytest.raises(WrongArguments, match="no 32-bit int"):
+        KSR.pv.seti("$var(x)", 2**40)
+    with pytest.raises(WrongArguments, match="no 64-bit int"):
+        KSR.pv.setl("$var(x)", 2**63)
+    ksr.world.faults.clear()
+
+
+@NEW
+def test_6_0_substitutes_in_a_text(ksr: Ksr) -> None:
+    """The variable keeps what it has where nothing matches."""
+    routed(ksr)
+    assert KSR.textops.subst_v("a1b22", "/([0-9]+)/<\\1>/g", "$var(x)") == 1
+    assert KSR.pv.get("$var(x)") == "a<1>b<22>"
+    assert KSR.textops.subst_v("abc", "/[0-9]+//", "$var(x)") == -1
+    assert KSR.textops.subst_v("abc", "no expression", "$var(x)") == -1
+    assert KSR.textops.subst_v("a1", "/[0-9]//", "$rm") == -1
+    assert KSR.pv.get("$var(x)") == "a<1>b<22>"
+
+
+@NEW
+@pytest.mark.parametrize(
+    ("text", "among", "code"), [("a+b", "+-", 1), ("ab", "+-", -1), ("", "a", -1)]
+)
+def test_6_0_looks_for_any_of_some_characters(ksr: Ksr, text: str, among: str, code: int) -> None:
+    assert KSR.textops.str_any_in(text, among) == code
+
+
+@pytest.mark.ksr(version="6.1")
+@pytest.mark.parametrize(
+    ("text", "all_of", "code"), [("a+b-", "+-", 1), ("a+b", "+-", -1), ("a", "", -1)]
+)
+def test_6_1_looks_for_all_of_some_characters(ksr: Ksr, text: str, all_of: str, code: int) -> None:
+    assert KSR.textops.str_all_in(text, all_of) == code
+
+
+@NEW
+def test_6_0_says_whether_all_headers_can_be_read(ksr: Ksr) -> None:
+    routed(ksr)
+    assert KSR.siputils.sip_parse_headers() == 1
+    broken = options().replace(b"Content-Length:", b"Content Length")
+    ksr.world.message = message.parse(broken)
+    assert KSR.siputils.sip_parse_headers() == -1
