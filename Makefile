@@ -15,7 +15,7 @@ TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nft
 
 STACK_PACKAGES := debootstrap git iproute2 nftables openssl procps
 
-.PHONY: help run test stack-test lock coverage bench attacks unit lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
+.PHONY: help run test stack-test lock coverage bench attacks unit unit-routes unit-stub unit-commands lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,7 +37,16 @@ lock: ## write down of which packages the images are made now: */packages.lock
 	@.ci/lock
 
 unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub; no Kamailio, no network
-	$(BIN)/pytest -n auto --dist worksteal tests/unit tests/stub $(PYTEST)
+	@$(MAKE) --no-print-directory --jobs --output-sync unit-routes unit-stub unit-commands
+
+unit-routes: # our routes on the stub
+	$(BIN)/pytest tests/stub/test_own_routes*.py $(PYTEST)
+
+unit-stub: # the stub itself
+	$(BIN)/pytest tests/stub --ignore-glob='*/test_own_routes*' $(PYTEST)
+
+unit-commands: # settings, subscribers and commands
+	$(BIN)/pytest tests/unit $(PYTEST)
 
 coverage: $(VENV)/.test ## does some offline test take every branch of every route?
 	$(BIN)/coverage run -m pytest -q tests/unit tests/stub $(PYTEST)
@@ -49,11 +58,12 @@ bench: test-deps $(VENV)/.test ## what routing costs beside native configuration
 attacks: test-deps $(VENV)/.test ## attack stock configurations and ours: the scoreboard in docs/hardening.md (ATTACKS="--only ours")
 	$(BIN)/python -m tests.attacks $(ATTACKS)
 
-lint: $(VENV)/.test ## ruff, mypy and ksr-lint
+lint: $(VENV)/.test ## ruff, mypy, ksr-lint, and what type checkers say to the stubs of KSR
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=stubs $(BIN)/python -m ksr_stub.lint kemi_routes kamailio
+	$(BIN)/pytest -q tests/types
 
 fuzz: test-deps $(VENV)/.test ## 1,000,000 broken requests against a real Kamailio (FUZZ_MESSAGES, FUZZ_SEED)
 	FUZZ_MESSAGES=$${FUZZ_MESSAGES:-1000000} $(BIN)/pytest tests/live/test_fuzz.py $(PYTEST)

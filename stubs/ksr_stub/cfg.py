@@ -1,8 +1,8 @@
-"""What a kamailio.cfg tells the World: defines, module parameters, sockets, aliases.
+"""What a kamailio.cfg tells the World: defines, modules, their parameters, sockets, aliases.
 
-Read are `#!define` and its relatives, `modparam`, `modparamx`, `listen`, `alias`, `import_file`,
-`include_file` and other core parameters, which go to the module name `core`. The routing blocks of
-a native config are skipped.
+Read are `#!define` and its relatives, `loadmodule`, `modparam` (and both with an x), `listen`,
+`alias`, `import_file`, `include_file` and other core parameters, which go to the module name
+`core`. The routing blocks of a native config are skipped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from pathlib import Path
 
 import attrs
 
+from ksr_stub import pv
 from ksr_stub.message import Socket
+from ksr_stub.world import World
 
 # Parameters that may be given several times, each time with more.
 REPEATABLE = {
@@ -27,6 +29,7 @@ _DIRECTIVE = re.compile(r"#!(\w+)[ \t]*(.*)")
 # what a line outside of routes can be; the first one that fits
 _STATEMENTS = {
     "block": re.compile(r"^(?:\w+_)?route\b"),
+    "loadmodule": re.compile(r'^(loadmodulex?)\s*\(?\s*"([^"]+)"'),
     "modparam": re.compile(
         r'^(modparamx?)\s*\(\s*"([^"]+)"\s*,\s*"([^"]+)"\s*,\s*(.+?)\s*\)\s*;?\s*(?:#.*)?$',
         re.DOTALL,
@@ -54,6 +57,7 @@ class Config:
     params: dict[tuple[str, str], object] = attrs.Factory(dict)
     sockets: list[Socket] = attrs.Factory(list)
     aliases: set[str] = attrs.Factory(set)
+    modules: set[str] = attrs.Factory(set)
     _conditions: list[bool] = attrs.Factory(list)
     _substitutions: dict[str, str] = attrs.Factory(dict)
     _depth: int = 0
@@ -67,10 +71,10 @@ class Config:
         """
         if not path.exists():
             raise ConfigError(f"{path} does not exist")
-        depth = len(self._conditions)
+        depth, folder = len(self._conditions), path.parent
         for number, line in _logical_lines(path.read_text()):
             try:
-                self._line(line, path.parent)
+                self._line(line, folder)
             except ConfigError as error:
                 raise ConfigError(f"{path}:{number}: {error}") from None
         if len(self._conditions) != depth:
@@ -137,7 +141,15 @@ class Config:
         if self._in_block or kind == "block":
             self._depth += line.count("{") - line.count("}")
             self._in_block = self._depth > 0 or ("{" not in line and "}" not in line)
+        elif kind == "loadmodule":
+            file = self._value(match[2], expand=match[1][-1] == "x")
+            self.modules.add(module_name(str(file)))
         elif kind == "modparam":
+            if self.modules and not any(re.fullmatch(match[2], one) for one in self.modules):
+                raise ConfigError(
+                    f"a parameter of {match[2]}, which no loadmodule before it loads: Kamailio"
+                    " does not start"
+                )
             self.add_param(match[2], match[3], self._value(match[4], expand=match[1][-1] == "x"))
         elif kind == "include":
             included = folder / match[2]
@@ -171,11 +183,14 @@ class Config:
         return self._expand(plain) if expand else plain
 
     def _expand(self, text: str) -> str:
-        def define(match: re.Match[str]) -> str:
-            value = self.defines.get(match[1] or match[3], "")
-            return _unquoted(value) if "s.unquote" in (match[2] or "") else value
+        """The text with the values of the variables in it, as Kamailio takes them at start."""
+        world = World(strict=False, defines=self.defines, environ={**self.environ})
+        return pv.evaluate(world, text) or ""
 
-        return re.sub(r"\$\(def\((\w+)\)((?:\{[^}]*\})*)\)|\$def\((\w+)\)()", define, text)
+
+def module_name(file: str) -> str:
+    """`tm` of `/usr/lib/kamailio/modules/tm.so`."""
+    return file.rpartition("/")[2].removesuffix(".so")
 
 
 def parse_socket(text: str, advertise: str = "") -> Socket:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ksr_stub import signatures
-from ksr_stub.pv.table import ELSEWHERE, VARIABLES
+from ksr_stub.pv.table import VARIABLES
 from ksr_stub.registry import MODELS, load_models
 
 _HEAD = """\
@@ -90,13 +90,21 @@ def _reasons() -> Iterator[str]:
 def _variables() -> Iterator[str]:
     yield "## Pseudo-variables"
     yield ""
+    yield "| Kamailio | Pseudo-variables | With a model |"
+    yield "|---|---|---|"
+    for version in signatures.VERSIONS:
+        known = signatures.variables(version)
+        yield f"| {version} | {len(known)} | {len(known.keys() & VARIABLES.keys())} |"
+    yield ""
     lacking: dict[str, list[str]] = {}
-    for name, module in ELSEWHERE.items():
-        if name not in VARIABLES:
-            lacking.setdefault(module, []).append(f"`${name}`")
+    for version in signatures.VERSIONS:
+        for name, modules in signatures.variables(version).items():
+            names = lacking.setdefault(modules[0], [])
+            if name not in VARIABLES and f"`${name}`" not in names:
+                names.append(f"`${name}`")
     yield (
-        f"{len(VARIABLES)} have a model. These raise `NotModelled`: "
-        + "; ".join(f"{', '.join(sorted(names))} of {m}" for m, names in sorted(lacking.items()))
+        "These raise `NotModelled`: "
+        + "; ".join(f"{', '.join(names)} of {m}" for m, names in sorted(lacking.items()) if names)
         + ". `ksr_stub.pv.provide` adds one."
     )
 

@@ -172,10 +172,28 @@ def attribute(name: str) -> object:
     """
     if name.startswith("__"):
         raise AttributeError(name)
-    found = _namespace(current().version, name) or function("", name)
+    world = current()
+    found = _namespace(world.version, name) or function("", name)
+    if isinstance(found, Namespace):
+        _check_loaded(world, name)
     setattr(sys.modules["KSR"], name, found)
     _attributes.append(name)
     return found
+
+
+def _check_loaded(world: World, namespace: str) -> None:
+    """A namespace is there if its module is loaded, or if the test answers for it."""
+    module = signatures.missing_module(namespace, world.modules)
+    if not module or any(answered == namespace for answered, _ in world.answers):
+        return
+    if not world.strict:
+        raise AttributeError(f"module 'KSR' has no attribute {namespace!r}")
+    raise world.fault(
+        UnknownFunction(
+            f'kamailio.cfg has no loadmodule "{module}.so": KSR.{namespace} raises AttributeError'
+            " there"
+        )
+    )
 
 
 _attributes: list[str] = []
@@ -216,9 +234,10 @@ def _mismatch(kind: str, argument: object) -> Exception | None:
         return ValueError("embedded null character") if "\0" in argument else None
     if not isinstance(argument, int):
         return TypeError(f"wants an int, got {argument!r}")
-    if -_INT_END <= argument < _INT_END:
+    bits = 64 if kind == "LONG" else 32
+    if -(2 ** (bits - 1)) <= argument < 2 ** (bits - 1):
         return None
-    return OverflowError(f"got {argument}, which is no 32-bit int")
+    return OverflowError(f"got {argument}, which is no {bits}-bit int")
 
 
 # what other KEMI languages have

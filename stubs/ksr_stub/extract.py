@@ -1,10 +1,11 @@
-"""Read the signatures of all KSR functions out of a Kamailio source tree.
+"""Read all KSR functions and pseudo-variables out of a Kamailio source tree.
 
     python -m ksr_stub.extract KAMAILIO_TREE 5.6
 
 writes data/5.6.json; the committed ones are of 5.6.3 (Debian 12), 6.0.1 (Debian 13) and 6.1.4. The
 export tables give namespace, function, return kind and the kinds of the parameters; the names of
-the parameters come from the C functions behind them.
+the parameters come from the C functions behind them. Of a pseudo-variable there are its name and
+the modules that have it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import keyword
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ksr_stub.signatures import Parameter, Signature
@@ -33,6 +34,12 @@ _ENTRY = re.compile(
 )
 # What every table has that Kamailio offers under KSR: a call of sr_kemi_modules_add, or the core.
 _CORE_TABLES = ("_sr_kemi_core", "_sr_kemi_hdr", "_sr_kemi_pv")
+
+_VARIABLES = re.compile(r"\bpv_export_t\s+\w+\s*\[[^\]]*\]\s*=\s*\{(.*?)\}\s*;", re.DOTALL)
+_VARIABLE = re.compile(
+    r'\{\s*(?:\{\s*"([^"]+)"\s*,[^}]*\}|(?:str_init|STR_STATIC_INIT)\(\s*"([^"]+)"\s*\))'
+    r"\s*,\s*PVT_"
+)
 
 # Words that a name may be without the letter for its type before it: `stable`, `vuri`, `i_code`.
 _WORDS = """
@@ -81,6 +88,21 @@ def read_tree(tree: Path) -> list[Signature]:
             if key not in found or directory.name == signature.namespace:
                 found[key] = signature
     return [found[key] for key in sorted(found)]
+
+
+def read_variables(tree: Path) -> dict[str, list[str]]:
+    """The names of all pseudo-variables of a Kamailio source tree, and the modules of each."""
+    found: dict[str, list[str]] = {}
+    source = tree / "src"
+    for directory in [source / "core", *sorted((source / "modules").iterdir())]:
+        for path in directory.rglob("*.c"):
+            text = without_comments(path.read_text(errors="replace"))
+            for table in _VARIABLES.findall(text):
+                for plain, macro in _VARIABLE.findall(table):
+                    modules = found.setdefault(plain or macro, [])
+                    if directory.name not in modules:
+                        modules.append(directory.name)
+    return dict(sorted(found.items()))
 
 
 def read_directory(directory: Path) -> Iterator[Signature]:
@@ -185,8 +207,10 @@ def release_of(tree: Path) -> str:
     )
 
 
-def render(signatures: list[Signature], release: str) -> str:
-    """The data file's text: one function a line, so that a diff shows which one changed."""
+def render(
+    signatures: list[Signature], variables: Mapping[str, Sequence[str]], release: str
+) -> str:
+    """The data file's text: one name a line, so that a diff shows which one changed."""
     namespaces: dict[str, list[str]] = {}
     for signature in signatures:
         pairs = [[parameter.name, parameter.kind] for parameter in signature.parameters]
@@ -197,7 +221,9 @@ def render(signatures: list[Signature], release: str) -> str:
         for namespace, lines in sorted(namespaces.items())
     ]
     head = f'{{"release": {json.dumps(release)}, "functions": {{\n'
-    return head + ",\n".join(blocks) + "\n}}\n"
+    lines = [f"{json.dumps(name)}: {json.dumps(modules)}" for name, modules in variables.items()]
+    tail = '}, "variables": {\n' + ",\n".join(lines)
+    return head + ",\n".join(blocks) + tail + "\n}}\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -208,13 +234,17 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         signatures, release = read_tree(given.tree), release_of(given.tree)
+        variables = read_variables(given.tree)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
     DATA.mkdir(exist_ok=True)
-    (DATA / f"{given.version}.json").write_text(render(signatures, release))
+    (DATA / f"{given.version}.json").write_text(render(signatures, variables, release))
     namespaces = len({signature.namespace for signature in signatures})
-    print(f"{given.version} ({release}): {len(signatures)} functions in {namespaces} namespaces")
+    print(
+        f"{given.version} ({release}): {len(signatures)} functions in {namespaces} namespaces,"
+        f" {len(variables)} pseudo-variables"
+    )
     return 0
 
 

@@ -73,7 +73,7 @@ class Ksr:
         config.add_param(module, name, value)
 
     def config(self, path: str | Path, env: Mapping[str, str] | None = None) -> None:
-        """Read defines, module parameters, sockets and aliases from a kamailio.cfg.
+        """Read defines, modules, their parameters, sockets and aliases from a kamailio.cfg.
 
         Args:
             path: the file; what it imports is read too.
@@ -88,6 +88,7 @@ class Ksr:
         if config.sockets:
             world.sockets[:] = config.sockets
         world.aliases.update(config.aliases)
+        world.modules.update(config.modules)
 
     def listen(self, *sockets: str, advertise: str = "") -> None:
         """The server's sockets, e.g. `udp:203.0.113.10:5060`; what else was there is gone."""
@@ -102,8 +103,9 @@ class Ksr:
 
         Args:
             module: its path, or a module.
-            library: packages and modules of the script with no state but in globals that are bound
-                anew: each test gets the same ones as they were when they were imported.
+            library: packages and modules of the script with no state but in globals, in dicts,
+                lists and sets there, and in functools caches: each test gets the same ones as
+                they were when they were imported.
         Raises:
             whatever the script raises at import or in mod_init; the WrongReturn or MissingCallback
             where Kamailio refuses to start.
@@ -311,9 +313,10 @@ class Ksr:
             while self._delivered < len(self.world.sent):
                 one = self.world.sent[self._delivered]
                 self._delivered += 1
+                message = Message.of(one)
                 for phone in self.phones:
                     if phone.is_at(one.to, one.proto, one.connection):
-                        phone.take(Message.of(one))
+                        phone.take(message)
         finally:
             self._delivering = False
 

@@ -2,9 +2,10 @@
 
     ksr-lint [--version 5.6] FILE_OR_DIRECTORY ...
 
-Name all Python files of the routing script, and kamailio.cfg: callbacks are looked for in all of
-them. A line with `# ksr-lint: ignore` or `# ksr-lint: ignore[KSR101]` is left alone. The exit
-status is 0 if nothing was found, 1 if something was, 2 if a file can't be read or is no Python.
+Name all Python files of the routing script, and kamailio.cfg with what it includes: callbacks and
+modules are looked for in all of them. A line with `# ksr-lint: ignore` or
+`# ksr-lint: ignore[KSR101]` is left alone. The exit status is 0 if nothing was found, 1 if
+something was, 2 if a file can't be read or is no Python.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ksr_stub import signatures
+from ksr_stub.cfg import module_name
 from ksr_stub.rules import blocking, callbacks, calls, truth
 from ksr_stub.rules.finding import CODES, Finding
 from ksr_stub.rules.script import Script, parse
 
 _IGNORE = re.compile(r"#\s*ksr-lint:\s*ignore(?:\[([\w\s,]*)\])?")
+_LOADED = re.compile(r'^\s*loadmodulex?\s*\(?\s*"([^"]*)"', re.MULTILINE)
 _CALLBACK = re.compile(r'^\s*kemi\.(\w+)_callback\s*=\s*"([^"]*)"', re.MULTILINE)
 
 
@@ -42,9 +45,15 @@ def lint(texts: dict[Path, str], version: str = "5.6") -> list[Finding]:
         for route, name in _CALLBACK.findall(text)
     }
     scripts = [parse(path, text, version) for path, text in texts.items() if path.suffix != ".cfg"]
+    modules = {
+        module_name(file)
+        for path, text in texts.items()
+        if path.suffix == ".cfg"
+        for file in _LOADED.findall(text)
+    }
     found = [*callbacks.check(scripts, configured)]
     for script in scripts:
-        found += _each(script)
+        found += [*_each(script), *calls.check_loaded(script, modules)]
     return sorted(one for one in set(found) if not _ignored(one, texts[one.path]))
 
 

@@ -107,20 +107,21 @@ def _drop_scripts(file: Path) -> dict[str, ModuleType]:
         What is imported no more.
     """
     places = {str(file.parent), str(file.parent.parent)}
-    modules = list(sys.modules.items())
-    tops = {name.partition(".")[0] for name, module in modules if _uses_ksr(module)}
-    tops |= {name for name, module in modules if "." not in name and _place(module) in places}
+    spaces = {name: getattr(module, "__dict__", {}) for name, module in sys.modules.items()}
+    tops = {name.partition(".")[0] for name, space in spaces.items() if space.get("KSR") is KSR}
+    packages = [name for name, space in spaces.items() if "__path__" in space and "." not in name]
+    tops |= {name for name in packages if _place(sys.modules[name]) in places}
     tops -= {"ksr_stub", "KSR"}
-    inside = [(name, top) for name, _ in modules if (top := name.partition(".")[0]) in tops]
+    inside = [(name, top) for name in spaces if (top := name.partition(".")[0]) in tops]
     tests = {top for name, top in inside if _is_test(name)}
     names = {name for name, top in inside if top not in tests} | {file.stem}
     return {name: sys.modules.pop(name) for name in names if name in sys.modules}
 
 
 def _place(module: ModuleType) -> str:
-    """The directory that a package stands in; empty for a plain module."""
+    """The directory that a package stands in."""
     path: str = next(iter(getattr(module, "__path__", ())), "")
-    return os.path.dirname(path)  # noqa: PTH120 - quicker: every module is asked
+    return os.path.dirname(path)  # noqa: PTH120 - quicker
 
 
 def _is_test(name: str) -> bool:

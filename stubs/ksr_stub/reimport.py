@@ -6,6 +6,7 @@ Python's own finder says at the first import where a module is, and that is reme
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -16,13 +17,38 @@ from types import CodeType, ModuleType
 
 from ksr_stub import announced, watch
 
+_Remembers = type(functools.cache(len))
+
+
+class _Kept:
+    """A module of a library, and what it was when it was imported."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self._globals = dict(vars(module))
+        values = [one for name, one in self._globals.items() if not name.startswith("__")]
+        self._filled = [(one, one.copy()) for one in values if isinstance(one, dict | list | set)]
+        self._remembers = [one for one in values if isinstance(one, _Remembers)]
+
+    def put_back(self) -> None:
+        """Its globals are what they were, so is what is in them, and no result is remembered."""
+        names = vars(self.module)
+        for name in names.keys() - self._globals.keys() - {announced.NAME}:
+            del names[name]
+        names.update(self._globals)
+        for one, content in self._filled:
+            one.clear()
+            one.extend(content) if isinstance(one, list) else one.update(content)
+        for function in self._remembers:
+            function.cache_clear()
+
+
 # the packages of scripts
 PACKAGES: set[str] = set()
 _Stamp = tuple[int, int]  # when a file was written, and its size
-_Modules = dict[str, tuple[ModuleType, dict[str, object]]]  # with the globals they began with
 _files: dict[tuple[str, str], str] = {}
-_kept: dict[tuple[Path | str, ...], _Modules] = {}
-_ready: _Modules = {}
+_kept: dict[tuple[Path | str, ...], dict[str, _Kept]] = {}
+_ready: dict[str, _Kept] = {}
 _left: set[str] = set()
 _library: tuple[str, ...] = ()
 _codes: dict[str, tuple[_Stamp, CodeType]] = {}
@@ -40,6 +66,8 @@ def on(script: Path, library: Sequence[str]) -> None:
     _library = tuple(f"{name}." for name in library)
     _ready = _kept.setdefault((script, *library), {})
     _left = set(_ready)
+    # from the first time on: one that is not kept would have others beside the kept ones
+    PACKAGES.update(name.partition(".")[0] for name in library)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
 
@@ -60,7 +88,7 @@ class _Finder:
         if not path or name.partition(".")[0] not in PACKAGES:
             return None
         if name in _left:
-            _left.remove(name)
+            _hand_out(name)
             return ModuleSpec(name, _Ready())
         file = _files.get((name, path[0]))
         if file is None or not os.path.exists(file):  # noqa: PTH110 - quicker
@@ -77,13 +105,23 @@ class _Ready(Loader):
     """Hands out a module that was imported before, as it was then."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _ready[spec.name][0]
+        return _ready[spec.name].module
 
     def exec_module(self, module: ModuleType) -> None:
-        names, before = vars(module), _ready[module.__name__][1]
-        for name in names.keys() - before.keys() - {announced.NAME}:
-            del names[name]
-        names.update(before)
+        """It was put back when the first one of its library was wanted."""
+
+
+def _hand_out(wanted: str) -> None:
+    """The whole library at once: its modules have each other, and don't import each other again."""
+    for name in _left:
+        kept = _ready[name]
+        kept.put_back()
+        if name != wanted:
+            sys.modules[name] = kept.module
+            above, _, last = name.rpartition(".")
+            if above in sys.modules:
+                setattr(sys.modules[above], last, kept.module)
+    _left.clear()
 
 
 class _Loader(SourceFileLoader):
@@ -93,7 +131,7 @@ class _Loader(SourceFileLoader):
         super().exec_module(module)
         watch.imported(module)
         if f"{module.__name__}.".startswith(_library):
-            _ready.setdefault(module.__name__, (module, dict(vars(module))))
+            _ready.setdefault(module.__name__, _Kept(module))
 
     def get_code(self, fullname: str) -> CodeType | None:
         status = os.stat(self.path)  # noqa: PTH116 - quicker

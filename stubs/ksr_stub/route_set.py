@@ -158,21 +158,23 @@ def _after_loose(world: World, message: SipMessage, hops: list[Hop], *, preloade
         if parsed is None:
             return -1
         notes.next_hop_is_route = True
-    return _go_to(message, hops, place, parsed)
-
-
-def _go_to(message: SipMessage, hops: list[Hop], place: int, parsed: Uri) -> int:
-    hop = hops[place]
     if not parsed.has_param("lr"):
         _save_uri(message)
+    _go_to(message, hops[place], parsed)
+    return 1
+
+
+def _go_to(message: SipMessage, hop: Hop, parsed: Uri) -> bool:
+    """Make a hop the next one; False for a strict router, whose URI becomes the R-URI."""
+    if not parsed.has_param("lr"):
         message.new_uri = _maddr(hop.value.uri, parsed)
         _remove_through(message, hop)
-        return 1
+        return False
     message.dst_uri = _maddr(hop.value.uri, parsed)
     if hop.number > 0:
         begin = hop.header.body_start
         message.delete(begin, hop.value.start - begin)
-    return 1
+    return True
 
 
 def _after_strict(world: World, message: SipMessage, hops: list[Hop], target: Uri) -> int:
@@ -193,15 +195,8 @@ def _after_strict(world: World, message: SipMessage, hops: list[Hop], target: Ur
         if parsed is None:
             return -1
     notes.params = target.params
-    hop = hops[place]
-    if not parsed.has_param("lr"):
-        message.new_uri = _maddr(hop.value.uri, parsed)
-        _remove_through(message, hop)
+    if not _go_to(message, hops[place], parsed):
         return 1
-    message.dst_uri = _maddr(hop.value.uri, parsed)
-    if hop.number > 0:
-        begin = hop.header.body_start
-        message.delete(begin, hop.value.start - begin)
     last = hops[-1]
     message.new_uri = last.value.uri
     if last.number == 0:

@@ -90,7 +90,7 @@ def load(world: World, module: ModuleType) -> None:
         world: the World that the script will route in; its defines must be set.
         module: the imported script.
     Raises:
-        MissingCallback: no mod_init, or no child_init.
+        MissingCallback, WrongReturn: Kamailio does not start with such a mod_init or child_init.
     """
     mod_init = getattr(module, "mod_init", None)
     if mod_init is None:
@@ -103,7 +103,16 @@ def load(world: World, module: ModuleType) -> None:
                 " the callbacks, or sys.modules[__name__]"
             )
         )
-    run(world, "child_init", 1, with_message=False)
+    child_init = getattr(world.script, "child_init", None)
+    if not callable(child_init):
+        raise world.fault(
+            MissingCallback("the script has no child_init: Kamailio ends right after its start")
+        )
+    code = child_init(1)
+    if not isinstance(code, int) or code < 0:
+        raise world.fault(
+            WrongReturn(f"child_init returned {code!r}: Kamailio ends right after its start")
+        )
 
 
 def exists(world: World, name: str) -> bool:
@@ -111,14 +120,13 @@ def exists(world: World, name: str) -> bool:
     return callable(getattr(world.script, name, None))
 
 
-def run(world: World, name: str, *extra: object, with_message: bool = True) -> int | None:
+def run(world: World, name: str, *extra: object) -> int | None:
     """Call a callback of the script.
 
     Args:
         world: its `message` and `route` are set to what the callback shall see.
         name: the callback.
         extra: what follows the message, e.g. the name of an event.
-        with_message: child_init gets no message.
     Returns:
         What the callback returned; None if it is missing or failed (faithful mode).
     """
@@ -130,9 +138,8 @@ def run(world: World, name: str, *extra: object, with_message: bool = True) -> i
     if not callable(handler):
         _missing(world, name)
         return None
-    arguments = (PythonMessage(world), *extra) if with_message else extra
     try:
-        result = handler(*arguments)
+        result = handler(PythonMessage(world), *extra)
     except SystemExit:
         return 0
     except StubError:

@@ -1,10 +1,12 @@
-"""Kamailio's own signatures, extracted from its C export tables (see extract.py)."""
+"""Kamailio's own signatures and variables, extracted from its C export tables (see extract.py)."""
 
 from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Collection
 from importlib import resources
+from typing import Any
 
 from attrs import field, frozen
 
@@ -34,6 +36,14 @@ NUMBERS = frozenset(
         ("tm", "t_get_status_code"),
     ]
 )
+
+# The modules with the functions of a namespace, any one of them, where it is not the one of that
+# name; the core's own are always there.
+_MODULES = {
+    "": (), "hdr": (), "pv": (), "x": (), "kx": ("kemix",), "pvx": ("pv",),
+    "pua": ("pua", "pua_usrloc"), "ims_qos": ("ims_qos", "ims_qos_npn"),
+    "tls": ("tls", "tls_wolfssl"),
+}  # fmt: skip
 
 
 @frozen
@@ -83,19 +93,41 @@ def load(version: str) -> dict[tuple[str, str], Signature]:
     """All functions of a Kamailio version, by namespace and name.
 
     The data file is `data/<version>.json`: {"release": "5.6.3", "functions": {namespace:
-    {name: [returns, [[parameter, kind], ...]]}}}.
+    {name: [returns, [[parameter, kind], ...]]}}, "variables": {name: [module, ...]}}.
     """
-    text = resources.files("ksr_stub").joinpath(f"data/{version}.json").read_text()
     return {
         (namespace, name): Signature(
             namespace, name, returns, tuple(Parameter(*pair) for pair in parameters)
         )
-        for namespace, functions in json.loads(text)["functions"].items()
+        for namespace, functions in _data(version)["functions"].items()
         for name, (returns, parameters) in functions.items()
     }
+
+
+@functools.cache
+def variables(version: str) -> dict[str, tuple[str, ...]]:
+    """All pseudo-variables of a Kamailio version, without `$`, and the modules that have them."""
+    return {name: tuple(modules) for name, modules in _data(version)["variables"].items()}
+
+
+@functools.cache
+def _data(version: str) -> dict[str, dict[str, Any]]:
+    text = resources.files("ksr_stub").joinpath(f"data/{version}.json").read_text()
+    data: dict[str, dict[str, Any]] = json.loads(text)
+    return data
 
 
 @functools.cache
 def namespaces(version: str) -> frozenset[str]:
     """All namespaces of a Kamailio version; '' is KSR itself."""
     return frozenset(namespace for namespace, _ in load(version))
+
+
+def missing_module(namespace: str, loaded: Collection[str]) -> str:
+    """The module that has to be loaded for a namespace; '' if it is, or if nothing is said of any.
+
+    Args:
+        loaded: all modules that kamailio.cfg loads; none: it is not known.
+    """
+    modules = _MODULES.get(namespace, (namespace,))
+    return modules[0] if loaded and modules and not {*modules} & {*loaded} else ""

@@ -65,6 +65,8 @@ class World:
     sockets: list[Socket] = attrs.Factory(lambda: [Socket("udp", "203.0.113.10", 5060)])
     aliases: set[str] = attrs.Factory(set)
     answers: dict[tuple[str, str], Callable[..., object] | object] = attrs.Factory(dict)
+    # those that kamailio.cfg loads; none: all that a script asks for
+    modules: set[str] = attrs.Factory(set)
 
     script: object | None = None
     sent: list[Sent] = attrs.Factory(list)

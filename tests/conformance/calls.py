@@ -358,6 +358,32 @@ _LISTS: list[list[Any]] = [
 ]
 
 
+def newer_calls() -> Calls:
+    """What 6.0 has added; what it crashes on without a Contact is asked now and then."""
+
+    def calls(
+        folded: str, one: str, other: str, pattern: str, contact: list[list[Any]]
+    ) -> list[list[Any]]:
+        names = ["escape.crlf", "unescape.crlf", "rmhdws", "rmhlws"]
+        return [
+            *_transformed(folded, "s", names),
+            *_transformed(one, "s", names),
+            *(["pv.getl", "$var(x)"], ["pv.getl", "$cs"], ["pv.getl", "$hdr(X-A)"]),
+            *(["pv.setl", "$var(x)", 1 << 40], ["pv.getl", "$var(x)"], ["pv.get", "$var(x)"]),
+            ["pvx.evalx", "$var(y)", "$En$Er$Es$Et$Ec$Eq$Ek$Ei$Ej$Eb$Ev"],
+            ["pv.get", "$var(y)"],
+            ["textops.str_any_in", one, other],
+            ["textops.subst_v", one, f"/{pattern}/<{other}>/g", "$var(z)"],
+            ["pv.get", "$var(z)"],
+            ["siputils.sip_parse_headers"],
+            *contact,
+        ]
+
+    folded = st.text("ab \t\r\n\\nr", max_size=12)
+    contact = st.sampled_from([[], [["pv.get", "$ctu"], ["pv.get", "$cts"]]])
+    return st.builds(calls, folded, texts.words(), texts.words(), texts.patterns(), contact)
+
+
 def reading_calls() -> Calls:
     """What is read from a message: variables and headers, in every form of `get`."""
     readers = st.sampled_from(["get", "gete", "getw", "is_null", "geti"])

@@ -79,6 +79,13 @@ def test_texts_are_transformed_and_compared_as_the_real_one_does(
     _compare(message, made)
 
 
+@pytest.mark.kamailio("6.0", "6.1")
+@_examples()
+@given(texts.messages(_PORT), calls.newer_calls())
+def test_what_6_0_has_added_is_that_of_the_real_one(message: str, made: list[list[Any]]) -> None:
+    _compare(message, made)
+
+
 @_examples()
 @given(
     texts.messages(_PORT),

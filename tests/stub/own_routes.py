@@ -12,7 +12,10 @@ from ksr_stub.harness import Ksr
 from ksr_stub.phone import Phone
 
 HOME = Path(__file__).resolve().parents[2]
-LIBRARY = ["kemi_routes.settings", "kemi_routes.subscribers"]
+# new for each test: a Listener keeps what it has heard
+FRESH = ("__init__", "engine", "listener")
+MODULES = sorted(path.stem for path in (HOME / "kemi_routes").glob("*.py"))
+LIBRARY = [f"kemi_routes.{name}" for name in ("subscribers", *MODULES) if name not in FRESH]
 DOMAIN = "example.test"
 PRIVATE = ("192.168.0.103", 5060)
 STRANGER = "sip:stranger@other.test"

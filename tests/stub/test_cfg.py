@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import KSR
 import pytest
 from ksr_stub.cfg import Config, ConfigError, parse_socket
+from ksr_stub.errors import UnknownFunction
 from ksr_stub.harness import Ksr
 from ksr_stub.message import Socket
 
@@ -41,6 +43,43 @@ def test_conditions(tmp_path: Path) -> None:
     assert config.defines == {"X": "", "IN": "1"}
     with pytest.raises(ConfigError, match="#!ifdef has no #!endif"):
         read(tmp_path, "#!ifdef X\n")
+
+
+def test_modules(tmp_path: Path) -> None:
+    """By their names, whatever file is loaded; a parameter of none of them stops the start."""
+    config = read(
+        tmp_path,
+        '#!define DBURL "sqlite:///x"\nloadmodule "/usr/lib/kamailio/modules/tm.so"\n'
+        'loadmodulex "db_$(def(DBURL){s.unquote}{s.select,0,:}).so"\nloadmodule("auth_db")\n'
+        '#!ifdef WITH_TLS\nloadmodule "tls.so"\n#!endif\n'
+        'modparam("auth|auth_db", "use_domain", 1)\nmodparam("auth_?db", "password_column", "x")\n',
+    )
+    assert config.modules == {"tm", "db_sqlite", "auth_db"}
+    with pytest.raises(ConfigError, match=r"cfg:2: a parameter of htable, which no loadmodule"):
+        read(tmp_path, 'loadmodule "tm.so"\nmodparam("htable", "htable", "a=>size=1")\n')
+
+
+def test_functions_are_those_of_the_modules_that_are_loaded(ksr: Ksr, tmp_path: Path) -> None:
+    """And of the core; of others the test may answer for what it needs."""
+    path = tmp_path / "kamailio.cfg"
+    path.write_text('loadmodule "pv.so"\nloadmodule "kemix.so"\n')
+    ksr.config(path)
+    KSR.info("here\n")
+    assert KSR.kx.get_defn("NONE") + KSR.pvx.var_get("x") + KSR.pv.getvn("$var(x)", 1) == 0
+    with pytest.raises(UnknownFunction, match=r'no loadmodule "sl.so": KSR.sl raises AttributeErr'):
+        KSR.sl.sl_send_reply(200, "OK")
+    ksr.answer("sl.sl_send_reply", 1)
+    assert KSR.sl.sl_send_reply(200, "OK") == 1
+    ksr.world.faults.clear()
+
+
+@pytest.mark.ksr(mode="faithful")
+def test_others_have_no_namespace(ksr: Ksr, tmp_path: Path) -> None:
+    path = tmp_path / "kamailio.cfg"
+    path.write_text('loadmodule "pv.so"\n')
+    ksr.config(path)
+    with pytest.raises(AttributeError, match="module 'KSR' has no attribute 'sl'"):
+        KSR.sl.sl_send_reply(200, "OK")
 
 
 def test_module_parameters(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from ksr_stub import extract, signatures
+from ksr_stub.pv.table import VARIABLES
+from ksr_stub.registry import load_models
 from ksr_stub.signatures import Parameter, Signature
 
 # A module in the manner of Kamailio's, with all that makes the real ones hard to read.
@@ -71,6 +73,16 @@ static sr_kemi_t for_tests_only[] = {
 	{ {0, 0}, {0, 0}, 0, NULL, { 0, 0, 0, 0, 0, 0 } }
 };
 /* clang-format on */
+
+static pv_export_t doorbell_pvs[] = {
+	{ {"bell", (sizeof("bell")-1)}, /* the sound */
+		PVT_OTHER, pv_get_bell, 0, 0, 0, 0, 0},
+	{{"bell.last", sizeof("bell.last") - 1}, PVT_OTHER, pv_get_last, 0, 0, 0, 0, 0},
+	{ STR_STATIC_INIT("?"), PVT_OTHER, pv_get_door, 0, 0, 0, 0, 0 },
+	{str_init("knocks"), PVT_OTHER, pv_get_knocks, 0, 0, 0, 0, 0},
+	/* {str_init("commented"), PVT_OTHER, pv_get_nothing, 0, 0, 0, 0, 0}, */
+	{ {0, 0}, 0, 0, 0, 0, 0, 0, 0 }
+};
 
 int mod_register(char *path, int *dlflags, void *p1, void *p2)
 {
@@ -143,6 +155,23 @@ def test_of_two_modules_that_fill_one_namespace_the_one_of_that_name_counts(tree
     assert found(tree)["open"].returns == "BOOL"
 
 
+def test_variables_have_the_modules_that_export_them(tree: Path) -> None:
+    twin = tree / "src/modules/another"
+    twin.mkdir()
+    (twin / "another.c").write_text(DOORBELL.replace('"bell"', '"gong"'))
+    assert extract.read_variables(tree) == {
+        "?": ["another", "doorbell"], "bell": ["doorbell"],
+        "bell.last": ["another", "doorbell"], "gong": ["another"],
+        "knocks": ["another", "doorbell"],
+    }  # fmt: skip
+
+
+def test_every_variable_with_a_model_is_one_of_kamailio() -> None:
+    load_models()
+    known = {name for version in signatures.VERSIONS for name in signatures.variables(version)}
+    assert sorted(VARIABLES.keys() - known) == []
+
+
 def test_the_data_file_says_what_signatures_loads_a_function_a_line(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +181,7 @@ def test_the_data_file_says_what_signatures_loads_a_function_a_line(
     assert '"open": ["BOOL", [["state", "INT"]]],\n' in text
     assert json.loads(text)["release"] == "9.1.4"
     assert json.loads(text)["functions"]["doorbell"]["open"] == ["BOOL", [["state", "INT"]]]
+    assert json.loads(text)["variables"]["knocks"] == ["doorbell"]
 
 
 def test_what_is_no_source_tree_is_refused_with_what_to_name(

@@ -382,6 +382,15 @@ def test_the_faults_of_the_usual_example_script_are_found() -> None:
     assert found(text) == [("KSR303", 10), ("KSR204", 18), ("KSR204", 19), ("KSR101", 25)]
 
 
+def test_a_module_that_kamailio_cfg_does_not_load_has_no_functions() -> None:
+    text = "import KSR\nKSR.sl.sl_reply_error()\nKSR.kx.get_ruri()\nKSR.pike.pike_check_req()\n"
+    loaded = (
+        '#!ifdef X\n  loadmodule "/usr/lib/kamailio/modules/sl.so"\n#!endif\nloadmodulex("kemix")\n'
+    )
+    assert found(text, cfg=loaded) == [("KSR206", 4)]
+    assert found(text, cfg="debug=2\n") == []
+
+
 def test_the_exit_status_says_whether_something_was_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

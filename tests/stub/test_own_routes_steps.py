@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
+import functools
+import sys
+from collections.abc import Iterator
+from enum import Enum, IntEnum
+from types import ModuleType
 
+import attrs
 import pytest
 from ksr_stub.builders import message, options, register
 from ksr_stub.harness import Ksr
 
-from .own_routes import HOME, LIBRARY, bob, start
+from .own_routes import LIBRARY, bob, start
 
 STRANGER = "sip:stranger@other.test"
 # A function that each step calls, and a request that gets there.
@@ -54,20 +59,45 @@ def test_an_exception_in_any_step_has_one_answer_and_one_line(
     assert server.receive(options("sip:example.test")).reply.status == 200
 
 
-def shared() -> list[str]:
-    """The modules that `start` gives to each test without importing them anew."""
-    names = [name.replace(".", "/") for name in LIBRARY]
-    files = [file for name in names for file in (HOME / name).glob("*.py")]
-    files += [file for name in names if (file := HOME / f"{name}.py").exists()]
-    return sorted(".".join(file.relative_to(HOME).with_suffix("").parts) for file in files)
+def test_what_all_tests_share_is_as_new_for_each(ksr: Ksr) -> None:
+    """`library` puts back globals, what is in them and what functions remember, and no more."""
+    start(ksr)
+    shared = [m for name, m in sys.modules.items() if f"{name}.".startswith(tuple(LIBRARY))]
+    assert len(shared) > 20
+    kept = [found for module in shared for found in _own_state(module)]
+    assert kept == []
 
 
-@pytest.mark.parametrize("name", shared())
-def test_what_all_tests_share_can_not_change(name: str) -> None:
-    """Nor would a change in a global last: `library` puts that back."""
-    module = importlib.import_module(name.removesuffix(".__init__"))
-    classes = [value for value in vars(module).values() if isinstance(value, type)]
-    for place in (module, *(one for one in classes if one.__module__ == module.__name__)):
-        for key, value in vars(place).items():
-            changeable = isinstance(value, dict | list | set) or hasattr(value, "cache_clear")
-            assert key.startswith("__") or not changeable, f"{place.__name__}.{key}"
+def _own_state(module: ModuleType) -> Iterator[str]:
+    """What `library` does not put back."""
+    names = {key: value for key, value in vars(module).items() if not key.startswith("__")}
+    for key, value in names.items():
+        where = f"{module.__name__}.{key}"
+        if isinstance(value, dict | list | set):
+            inside = list(value.values() if isinstance(value, dict) else value)
+            if any(map(_can_change, inside)):
+                yield where
+        elif isinstance(value, type):
+            own = vars(value) if value.__module__ == module.__name__ else {}
+            if any(_can_change(one) for name, one in own.items() if name not in FIXED):
+                yield where
+        elif type(value).__module__.startswith("kemi_routes") and not _is_fixed(value):
+            yield where
+
+
+# what Python itself keeps in a class of kemi_routes
+FIXED = {"__annotations__", "_field_defaults", *vars(IntEnum("One", "ONE"))}
+
+
+def _can_change(value: object) -> bool:
+    return isinstance(value, dict | list | set | type(functools.cache(len)))
+
+
+def _is_fixed(value: object) -> bool:
+    if isinstance(value, Enum):
+        return True
+    try:
+        value.anything = 1  # type: ignore[attr-defined]
+    except AttributeError as error:
+        return isinstance(error, attrs.exceptions.FrozenInstanceError)
+    return False

@@ -348,18 +348,70 @@ def test_what_the_script_imports_late_goes_with_it(ksr: Ksr, with_package: Path)
 
 
 def test_a_library_of_the_script_is_imported_once(ksr: Ksr, with_package: Path) -> None:
-    """What has no state need not be imported for each test; what a test binds in it is put back."""
+    """What a test has done to it is undone for the next: in globals, in what is in them, and in
+    what functions remember.
+    """
+    numbers = with_package.parent / "my_routes/numbers.py"
+    numbers.write_text(
+        "import functools\n\nFINE = 200\nNAMES = {200: 'Fine'}\nSEEN = []\n\n"
+        "@functools.cache\ndef double(number):\n    return number + FINE\n"
+    )
     library = ["my_routes.numbers"]
     first = ksr.load(with_package, library=library)
     for _ in range(2):
         former = ksr.load(with_package, library=library).replies.numbers
         former.FINE, former.seen = 404, True
+        former.NAMES[200] = "Not Found"
+        former.SEEN.append(former.double(200))
     last = ksr.load(with_package, library=library)
     assert last.replies.numbers is former
     assert last.replies is not first.replies
     assert ksr.receive(options()).reply.status == 200
+    assert (former.NAMES, former.SEEN, former.double(200)) == ({200: "Fine"}, [], 400)
     assert not hasattr(former, "seen")
     assert ksr.load(with_package).replies.numbers is not former
+
+
+def test_modules_of_a_library_have_each_other(ksr: Ksr, with_package: Path) -> None:
+    """Also where only they import each other, and a test asks for one of them."""
+    package = with_package.parent / "my_routes"
+    (package / "tables.py").write_text("FINE = {'code': 200}\n")
+    (package / "numbers.py").write_text(
+        "from my_routes import tables\n\ndef __getattr__(name):\n    return tables.FINE['code']\n"
+    )
+    for _ in range(3):
+        ksr.load(with_package, library=["my_routes.numbers", "my_routes.tables"])
+        assert ksr.receive(options()).reply.status == 200
+        sys.modules["my_routes.tables"].FINE["code"] = 404
+        assert ksr.receive(options()).reply.status == 404
+        assert sys.modules["my_routes"].tables is sys.modules["my_routes.tables"]
+
+
+def test_what_a_library_imports_late_has_its_modules_from_the_first_time_on(
+    ksr: Ksr, tmp_path: Path
+) -> None:
+    """Else an exception of the one is not that of the other."""
+    package = tmp_path / "patient_routes"  # no other test has a package of this name
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "faults.py").write_text("class Fault(Exception): pass\n")
+    (package / "late.py").write_text(
+        "from patient_routes.faults import Fault\n\ndef work():\n    raise Fault\n"
+    )
+    (package / "replies.py").write_text(
+        "import KSR\nfrom patient_routes.faults import Fault\n\ndef fine():\n"
+        "    from patient_routes import late\n    try:\n        late.work()\n"
+        '    except Fault:\n        KSR.sl.sl_send_reply(200, "Fine")\n'
+    )
+    main = tmp_path / "main_routes.py"
+    main.write_text(
+        SCRIPT.replace("import KSR", "from patient_routes import replies").replace(
+            'KSR.sl.sl_send_reply(200, "Fine")', "replies.fine()"
+        )
+    )
+    for _ in range(3):
+        ksr.load(main, library=["patient_routes.faults", "patient_routes.late"])
+        assert ksr.receive(options()).reply.status == 200
 
 
 def test_outside_of_a_test_ksr_says_what_to_do() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from ksr_stub import message, pv
@@ -11,6 +12,7 @@ from ksr_stub.errors import NotModelled, UnknownVariable, Unpredictable
 from ksr_stub.models import pv as pv_model
 from ksr_stub.models import siputils, textops, textopsx, textopsx_values, xlog
 from ksr_stub.pv.table import VARIABLES
+from ksr_stub.registry import load_models
 from ksr_stub.world import World
 
 INVITE = (
@@ -22,6 +24,7 @@ INVITE = (
 
 @pytest.fixture
 def world() -> Iterator[World]:
+    load_models()
     made = World()
     made.message = message.parse(INVITE)
     former = worlds.use(made)
@@ -60,9 +63,45 @@ def test_faithful_mode_logs_an_error_for_an_unknown_variable(world: World) -> No
     assert any("nope" in line for line in world.log_lines(-1))
 
 
-def test_a_variable_without_a_model_names_its_module(world: World) -> None:
-    with pytest.raises(NotModelled, match="module dialog"):
-        pv.get(world, "$dlg(callid)")
+@pytest.mark.parametrize(
+    ("text", "module"),
+    [
+        ("$dlg(callid)", "dialog"), ("$redis(r=>value)", "ndb_redis"), ("$tls_version", "tls"),
+        ("$(ru{sql.val.str})", "sqlops"), ("$(rcv(proto){sock.host})", "corex"),
+        ("$sht(ipban=>$x_hdr(X-Id))", "pv_headers"),
+    ],
+)  # fmt: skip
+def test_what_has_no_model_names_its_module(world: World, text: str, module: str) -> None:
+    with pytest.raises(NotModelled, match=f"module {module},"):
+        pv.get(world, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("$ctu", "6.0"),
+        ("$tls_peer_san_count", "6.0"),
+        ("$recv(x)", "6.1"),
+        ("$(ru{s.crc32})", "6.1"),
+    ],
+)
+def test_what_only_a_later_version_has_is_refused(world: World, text: str, version: str) -> None:
+    with pytest.raises(UnknownVariable, match="is no pseudo-variable"):
+        pv.get(world, text)
+    world.version = version
+    world.message = message.parse(INVITE.replace(b"X-Name", b"Contact: <sip:a@b>\r\nX-Name"))
+    with suppress(NotModelled):
+        pv.get(world, text)
+
+
+def test_a_variable_of_a_module_that_is_not_loaded_is_refused(world: World) -> None:
+    world.modules.update(["pv", "kemix"])
+    assert pv.get(world, "$rU") == "bob"
+    assert pv.get(world, "$def(NOTHING)") is None
+    with pytest.raises(UnknownVariable, match=r'no loadmodule "htable\.so", which has \$sht'):
+        pv.get(world, "$sht(ipban=>192.0.2.1)")
+    with pytest.raises(UnknownVariable, match=r'no loadmodule "tmx\.so"'):
+        pv.evaluate(world, "branch $T_branch_idx\n")
 
 
 def test_a_model_can_provide_a_variable(world: World) -> None:

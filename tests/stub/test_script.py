@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ksr_stub.builders import invite, options
 from ksr_stub.dialog import IncomingCall
-from ksr_stub.errors import HeldTransaction, MissingCallback
+from ksr_stub.errors import HeldTransaction, MissingCallback, WrongReturn
 from ksr_stub.harness import Ksr
 
 CLASS = """
@@ -93,6 +93,32 @@ def test_a_misspelt_callback_is_refused_where_it_is_named(
     ksr.load(path)
     with pytest.raises(MissingCallback, match=f"KSR.tm.{function}.'managed'."):
         ksr.receive(options())
+
+
+@pytest.mark.parametrize("mode", ["strict", "faithful"])
+@pytest.mark.parametrize(
+    ("child_init", "error"),
+    [
+        ("", MissingCallback),
+        ("def child_init(rank): pass", WrongReturn),
+        ("def child_init(rank): return -1", WrongReturn),
+        ("def child_init(rank): raise OSError", OSError),
+    ],
+)
+def test_a_script_whose_child_init_ends_kamailio_is_not_loaded(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    child_init: str,
+    error: type[BaseException],
+    mode: str,
+) -> None:
+    request.node.add_marker(pytest.mark.ksr(mode=mode))
+    ksr: Ksr = request.getfixturevalue("ksr")
+    path = tmp_path / "ended.py"
+    path.write_text(MODULE.replace("def child_init(rank): return 0", child_init))
+    with pytest.raises(error):
+        ksr.load(path)
+    ksr.world.faults.clear()
 
 
 RELAYS = """

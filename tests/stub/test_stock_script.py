@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from ksr_stub import lint
 from ksr_stub.builders import options, register
-from ksr_stub.errors import MissingCallback, ReturnCodeAsTruth
+from ksr_stub.errors import MissingCallback, ReturnCodeAsTruth, UnknownFunction, WrongArguments
 from ksr_stub.harness import Ksr
 from ksr_stub.phone import Phone
 
@@ -106,3 +107,46 @@ def test_strict_mode_finds_the_wrong_condition(stock: Ksr) -> None:
     bob.register()
     with pytest.raises(ReturnCodeAsTruth, match="has_totag"):
         alice.call("2222")
+
+
+def test_strict_mode_finds_the_user_agent_that_is_no_utf_8(stock: Ksr) -> None:
+    """Kamailio logs the exception, and the request has no answer."""
+    data = options("sip:example.test", headers={"User-Agent": "phone"})
+    with pytest.raises(UnicodeDecodeError):
+        stock.receive(data.replace(b"phone", b"\xff"))
+
+
+def test_strict_mode_finds_the_from_without_a_domain(stock: Ksr) -> None:
+    """auth_check gets the None of `$fd`."""
+    with pytest.raises(WrongArguments, match="wants a str, got None"):
+        stock.receive(register("1111", headers={"From": "<tel:+1>;tag=1"}))
+
+
+def test_a_register_that_is_refused_has_two_replies(stock: Ksr) -> None:
+    """That of save() and that of the script, for every test to see."""
+    stock.answer("auth_db.auth_check", 1)
+    result = stock.receive(register("1111", headers={"Contact": "<sip:1111@192.0.2.1"}))
+    assert [reply.status for reply in result.replies] == [400, 500]
+
+
+def test_strict_mode_finds_a_module_that_is_not_loaded(stock: Ksr) -> None:
+    """The script asks for rtpproxy, whatever media relay kamailio.cfg has."""
+    stock.world.modules.remove("rtpproxy")
+    stock.world.answers.clear()
+    alice, bob = phones(stock)
+    alice.private = ("192.168.0.5", 5060)
+    alice.register()
+    bob.register()
+    with pytest.raises(UnknownFunction, match=r'kamailio.cfg has no loadmodule "rtpproxy.so"'):
+        alice.call("2222")
+
+
+def test_ksr_lint_finds_faults_without_running_it() -> None:
+    lines = SCRIPT.read_text().splitlines()
+    found = [(one.code, lines[one.line - 1].strip()) for one in lint.lint(lint.read([SCRIPT]))]
+    assert found == [
+        ("KSR303", "def ksr_request_route(self, msg):"),
+        ("KSR204", 'if KSR.auth_db.auth_check(KSR.pv.get("$fd"), "subscriber", 1)<0 :'),
+        ("KSR204", 'KSR.auth.auth_challenge(KSR.pv.get("$fd"), 0)'),
+        ("KSR101", "if not KSR.siputils.has_totag() :"),
+    ]

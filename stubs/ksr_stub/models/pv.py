@@ -59,14 +59,21 @@ def geti(world: World, name: str) -> int:
 
 
 @model("pv")
+def getl(world: World, name: str) -> int:
+    """As geti, of 64 bits (new in 6.0)."""
+    value = pv.get(world, name)
+    return leading_int(value, 2**63 - 1) if type(value) is str else geti(world, name)
+
+
+@model("pv")
 def sets(world: World, name: str, value: str) -> bool:
     """Write a text."""
     return pv.put(world, name, value)
 
 
-@model("pv")
+@model("pv", "seti", "setl")
 def seti(world: World, name: str, value: int) -> bool:
-    """Write a number."""
+    """Write a number; setl (new in 6.0) one of more than 32 bits, too."""
     return pv.put(world, name, value)
 
 

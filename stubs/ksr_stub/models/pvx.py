@@ -10,8 +10,9 @@ from ksr_stub import branches, pv
 from ksr_stub.pv import paramlist
 from ksr_stub.pv.lists import Entry, XList, of
 from ksr_stub.pv.spec import Index
+from ksr_stub.pv.values import Value
 from ksr_stub.pv.variables.branch import StaticBranch
-from ksr_stub.pv.variables.stores import Script, UserLists, shared
+from ksr_stub.pv.variables.stores import Script, UserLists, counted, shared
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
@@ -63,6 +64,12 @@ def shv_get(world: World, name: str) -> str | int | None:
         return 0
     value = shared(world, name, Index())
     return int(value) if isinstance(value, int) else value
+
+
+@model("pvx")
+def shvinc_get(world: World, name: str) -> Value:
+    """`$shvinc(name)`, 0 where nobody has named it before (new in 6.0)."""
+    return counted(world, name, Index()) if _is_shared(world, name) else 0
 
 
 def _is_shared(world: World, name: str) -> bool:

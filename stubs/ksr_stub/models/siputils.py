@@ -39,6 +39,12 @@ def is_reply(world: World) -> int:
 
 
 @model("siputils")
+def sip_parse_headers(world: World) -> int:
+    """1 where all headers can be read, else -1 (new in 6.0)."""
+    return -1 if world.msg.unreadable() else 1
+
+
+@model("siputils")
 def has_totag(world: World) -> int:
     """1 where To has a tag: the request is within a dialog; else -1."""
     body = tobody.of(world.msg, "to")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 
 import attrs
 
@@ -43,16 +44,21 @@ def encode_contact(world: World, prefix: str, address: str) -> int:
     Returns:
         1; -1 without Contact, -4 for one that can't be parsed; others for what is no URI.
     """
+    return _rewrite(world, lambda written: _encoded(world, written, prefix, address))
+
+
+def _rewrite(world: World, change: Callable[[str], str | int]) -> int:
+    """Put another URI into each Contact; 1, or the code in place of the first one without."""
     if world.msg.first("contact") is None:
         return _NO_CONTACT
     found = _of_first_header(world)
     if found is None:
         return _BAD_CONTACT
     for one in found:
-        encoded = _encoded(world, _written(world, one), prefix, address)
-        if isinstance(encoded, int):
-            return encoded
-        world.msg.replace(one.start, one.end - one.start, encoded)
+        changed = change(_written(world, one))
+        if isinstance(changed, int):
+            return changed
+        world.msg.replace(one.start, one.end - one.start, changed)
     return 1
 
 
@@ -94,17 +100,7 @@ def decode_contact(world: World) -> int:
 @model("siputils")
 def decode_contact_header(world: World) -> int:
     """Undo encode_contact on each Contact; 1, or an error for one that is not encoded."""
-    if world.msg.first("contact") is None:
-        return _NO_CONTACT
-    found = _of_first_header(world)
-    if found is None:
-        return _BAD_CONTACT
-    for one in found:
-        decoded = _decoded(_written(world, one), _separator(world))
-        if isinstance(decoded, int):
-            return decoded
-        world.msg.replace(one.start, one.end - one.start, decoded)
-    return 1
+    return _rewrite(world, lambda written: _decoded(written, _separator(world)))
 
 
 def _decoded(text: str, separator: str) -> str | int:

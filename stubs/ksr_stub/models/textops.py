@@ -235,6 +235,26 @@ def subst(world: World, expression: str) -> int:
 
 
 @model("textops")
+def subst_v(world: World, text: str, expression: str, target: str) -> int:
+    """Apply `/re/repl/flags` to a text and write what comes of it to a variable; -1 where nothing
+    matches (new in 6.0).
+    """
+    variable = pv.lookup(world, target)
+    if variable is None or variable.variable.set is None:
+        world.say(-1, f"textops: {target} is no variable that can be written")
+        return -1
+    try:
+        result = pv.subst_expression(world, expression).apply(text)
+    except regex.BadRegex as error:
+        world.say(-1, f"textops: bad subst re: {error}")
+        return -1
+    if result is None:
+        return -1
+    pv.put(world, target, result)
+    return 1
+
+
+@model("textops")
 def subst_body(world: World, expression: str) -> int:
     """Apply `/re/repl/flags` to the body; -1 where nothing matches."""
     return _edit(world, expression, body_start(world)) if world.msg.body else -1

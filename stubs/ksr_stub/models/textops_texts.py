@@ -51,6 +51,18 @@ def str_ifind(world: World, text: str, part: str) -> int:
     return text.lower().find(part.lower()) + 1 or -1
 
 
+@model("textops")
+def str_any_in(world: World, text: str, characters: str) -> int:
+    """1 where one of the text's characters is among these, else -1 (new in 6.0)."""
+    return 1 if set(text) & set(characters) else -1
+
+
+@model("textops")
+def str_all_in(world: World, text: str, characters: str) -> int:
+    """1 where all of these characters are in the text, else -1 (new in 6.1)."""
+    return 1 if characters and set(characters) <= set(text) else -1
+
+
 def _items(text: str, separator: str) -> list[str]:
     items = [item.strip(_SPACE) for item in text.split(separator[0])]
     return items if items[-1] else items[:-1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from ksr_stub import regex
+from ksr_stub import regex, signatures
 from ksr_stub.errors import NotModelled, UnknownVariable
 from ksr_stub.pv import parts, strings, variables  # noqa: F401 - they register what there is
 from ksr_stub.pv.spec import BadSpec, Spec, parse, whole
@@ -32,7 +32,10 @@ def lookup(world: World, text: str) -> Spec | None:
         NotModelled: Kamailio has it, the stub has not.
     """
     try:
-        return _of_version(world.version, text)
+        spec = _of_version(world.version, text)
+        if world.modules:
+            _check_loaded(world, spec.variable.name)
+        return spec
     except BadSpec as error:
         _refused(world, text, error)
         return None
@@ -46,17 +49,29 @@ def _of_version(version: str, text: str) -> Spec:
 
 
 def _check_version(version: str, spec: Spec) -> None:
+    name = spec.variable.name
+    if name not in signatures.variables(version):
+        having = [one for one in signatures.VERSIONS if name in signatures.variables(one)]
+        if having:
+            raise BadSpec(f"${name} is new in {having[0]}")
     for one in spec.chain:
         if one.kind.since > version:
             raise BadSpec(f"{{{one.kind.name}}} is new in {one.kind.since}")
 
 
+def _check_loaded(world: World, name: str) -> None:
+    modules = signatures.variables(world.version).get(name, ("core",))
+    if world.modules and "core" not in modules and world.modules.isdisjoint(modules):
+        raise BadSpec(f'kamailio.cfg has no loadmodule "{modules[0]}.so", which has ${name}')
+
+
 def _refused(world: World, text: str, error: BadSpec) -> None:
-    if error.elsewhere:
+    if module := error.module(world.version):
+        add = "transformations.transformation" if error.lacking else "provide"
         raise world.fault(
             NotModelled(
-                f"{text} is a variable of Kamailio's module {error.elsewhere}, and the stub has no"
-                " model of it: add one with ksr_stub.pv.provide"
+                f"{text} is understood by Kamailio's module {module}, and the stub has no model of"
+                f" it: add one with ksr_stub.pv.{add}"
             )
         ) from None
     if world.strict:
@@ -130,6 +145,7 @@ def evaluate(world: World, text: str) -> str | None:
         try:
             spec, at = parse(text, dollar)
             _check_version(world.version, spec)
+            _check_loaded(world, spec.variable.name)
         except BadSpec as error:
             _refused(world, text[dollar:], error)
             return None

@@ -7,8 +7,9 @@ import re
 
 from attrs import field, frozen
 
-from ksr_stub.pv.table import ELSEWHERE, VARIABLES, Variable
-from ksr_stub.pv.transformations import Transformation, parse_chain
+from ksr_stub import signatures
+from ksr_stub.pv.table import VARIABLES, Variable
+from ksr_stub.pv.transformations import Lacking, Transformation, parse_chain
 from ksr_stub.pv.values import Value, no_value, number_of
 from ksr_stub.world import World
 
@@ -16,11 +17,24 @@ _NAME = re.compile(r"[A-Za-z0-9_.?]*")
 
 
 class BadSpec(Exception):
-    """Kamailio refuses the text. `elsewhere` is the module of a variable without a model."""
+    """Kamailio refuses the text, or the stub has no model of what is in it.
 
-    def __init__(self, reason: str, elsewhere: str = "") -> None:
+    Args:
+        reason: what is wrong.
+        unknown: a variable without a model: Kamailio may have it.
+        lacking: a transformation that it has.
+    """
+
+    def __init__(self, reason: str, unknown: str = "", lacking: Lacking | None = None) -> None:
         super().__init__(reason)
-        self.elsewhere = elsewhere
+        self.unknown = unknown
+        self.lacking = lacking
+
+    def module(self, version: str) -> str:
+        """The module of this version that has what the stub lacks; '' if there is none."""
+        if self.lacking is not None and self.lacking.since <= version:
+            return self.lacking.module
+        return signatures.variables(version).get(self.unknown, ("",))[0]
 
 
 @frozen
@@ -177,7 +191,7 @@ class _Reader:
     def _lookup(self, name: str) -> Variable:
         variable = VARIABLES.get(name)
         if variable is None:
-            raise BadSpec(f'error searching pvar "{name}"', ELSEWHERE.get(name, ""))
+            raise BadSpec(f'error searching pvar "{name}"', name)
         return variable
 
     def _inner(self, variable: Variable, at: int) -> tuple[object, int]:
@@ -190,9 +204,10 @@ class _Reader:
         try:
             return variable.inner(inner), end + 1
         except (ValueError, BadSpec) as error:
-            raise BadSpec(
-                f'pvar "{variable.name}" has an invalid name param [{inner}]: {error}'
-            ) from None
+            reason = f'pvar "{variable.name}" has an invalid name param [{inner}]: {error}'
+            if isinstance(error, BadSpec):
+                raise BadSpec(reason, error.unknown, error.lacking) from None
+            raise BadSpec(reason) from None
 
     def _index(self, variable: Variable, at: int) -> tuple[Index, int]:
         if self._char(at) != "[":
@@ -208,7 +223,9 @@ class _Reader:
         try:
             return parse_chain(self.text, at, parse)
         except ValueError as error:
-            raise BadSpec(f"bad transformation in [{self.text}]: {error}") from None
+            lacking = error if isinstance(error, Lacking) else None
+            reason = f"bad transformation in [{self.text}]: {error}"
+            raise BadSpec(reason, lacking=lacking) from None
 
 
 def parse_index(text: str) -> Index:

@@ -231,6 +231,34 @@ def unescape_user(world: World, value: Value) -> Value:
     return re.sub(r"%(.{0,2})", decoded, _text(world, value), flags=re.DOTALL)
 
 
+@transformation("s.escape.crlf", since="6.0")
+def escape_crlf(world: World, value: Value) -> Value:
+    text = _text(world, value)
+    if not text:
+        raise no_value(world, "nothing to escape")
+    return text.replace("\n", "\\n").replace("\r", "\\r")
+
+
+@transformation("s.unescape.crlf", since="6.0")
+def unescape_crlf(world: World, value: Value) -> Value:
+    text = _text(world, value)
+    if not text:
+        raise no_value(world, "nothing to unescape")
+    return text.replace("\\n", "\n").replace("\\r", "\r")
+
+
+@transformation("s.rmhdws", since="6.0")
+def unfold_to_space(world: World, value: Value) -> Value:
+    """Line breaks go, and the white space behind each is one space."""
+    return re.sub(r"[\r\n]+([ \t]*)", lambda m: " " if m[1] else "", _text(world, value))
+
+
+@transformation("s.rmhlws", since="6.0")
+def unfold(world: World, value: Value) -> Value:
+    """Line breaks go, and the white space behind them."""
+    return re.sub(r"[\r\n]+[ \t\r\n]*", "", _text(world, value))
+
+
 @transformation("s.escape.csv")
 def escape_csv(world: World, value: Value) -> Value:
     doubled = _text(world, value).replace('"', '""')

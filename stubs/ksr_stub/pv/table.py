@@ -36,25 +36,6 @@ class Variable:
 
 VARIABLES: dict[str, Variable] = {}
 
-# Variables of Kamailio that a model elsewhere provides, or nobody yet: name -> module.
-ELSEWHERE = {
-    "T_branch_idx": "tmx", "T_reply_ruid": "tmx", "T_reply_code": "tmx", "T_reply_reason": "tmx",
-    "T_reply_last": "tmx", "T_inv": "tmx", "T_req": "tmx", "T_rpl": "tmx", "T": "tmx",
-    "T_branch": "tmx", "sht": "htable", "shtex": "htable", "shtcn": "htable", "shtcv": "htable",
-    "shtinc": "htable", "shtdec": "htable", "shtrecord": "htable", "shtitkey": "htable",
-    "shtitval": "htable", "ulc": "registrar", "ltt": "sl", "route_uri": "rr", "fti": "rr",
-    "tti": "rr", "rdir": "rr", "rr_count": "nathelper", "rr_top_count": "nathelper",
-    "sruid": "kex", "pcv": "siputils", "hfitname": "textopsx", "hfitbody": "textopsx",
-    "blitval": "textopsx", "C": "xlog", "lsock": "corex", "cfg": "corex", "stat": "pv",
-    "sel": "pv", "ccp": "pv", "rcv": "pv", "hfl": "pv", "hflc": "pv", "cnt": "pv",
-    "msgbuf": "pv", "sndfrom": "pv", "mbu": "pv",
-    "rtpstat": "rtpengine", "rtpestat": "rtpengine", "sqlrows": "sqlops", "sdp": "sdpops",
-    "dns": "ipops", "naptrquery": "ipops", "srvquery": "ipops", "HN": "ipops",
-    "dlg": "dialog", "dlg_ctx": "dialog", "dlg_var": "dialog", "tls": "tls", "dbr": "sqlops",
-    "uac_req": "uac", "geoip2": "geoip2", "jwt": "jwt", "mqk": "mqueue", "mqv": "mqueue",
-    "rdns": "ipops", "ds": "pv",
-}  # fmt: skip
-
 
 def provide(
     name: str,

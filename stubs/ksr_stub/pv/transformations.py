@@ -76,6 +76,25 @@ class Kind:
 
 KINDS: dict[str, Kind] = {}
 
+# Those that nobody has modelled: of each the module and the first version. One without a dot is a
+# whole class.
+_LACKING = {
+    "json": ("json", "5.6"), "kz": ("kazoo", "5.6"), "msrp": ("msrp", "5.6"),
+    "msrpuri": ("msrp", "5.6"), "sock": ("corex", "5.6"), "sql": ("sqlops", "5.6"),
+    "url": ("xhttp", "5.6"), "num": ("pv", "6.1"), "s.byteat": ("pv", "6.1"),
+    "s.charat": ("pv", "6.1"), "s.crc32": ("pv", "6.1"), "s.intv": ("pv", "6.1"),
+    "s.keccak": ("pv", "6.1"), "s.selectsw": ("pv", "6.1"), "s.sha3": ("pv", "6.1"),
+    "uri.rmparam": ("pv", "6.1"),
+}  # fmt: skip
+
+
+class Lacking(ValueError):
+    """A transformation that Kamailio has and the stub has not: its module and first version."""
+
+    def __init__(self, reason: str, module: str, since: str) -> None:
+        super().__init__(reason)
+        self.module, self.since = module, since
+
 
 def transformation(
     name: str, arguments: str = "", since: str = "5.6"
@@ -152,9 +171,13 @@ class _Reader:
         while self._char(end) and self._char(end) not in ",}":
             end += 1
         prefix = self.text[at:dot]
-        kind = KINDS.get(f"{prefix}.{self.text[dot + 1 : end].strip(_TRIMMED).lower()}")
+        name = f"{prefix}.{self.text[dot + 1 : end].strip(_TRIMMED).lower()}"
+        kind = KINDS.get(name)
         if kind is None or not self._char(end):
-            raise ValueError(f"unknown transformation {self.text[at:end]!r}")
+            reason = f"unknown transformation {self.text[at:end]!r}"
+            if lacking := _LACKING.get(name) or _LACKING.get(prefix):
+                raise Lacking(reason, *lacking)
+            raise ValueError(reason)
         arguments, end = self._arguments(kind, end)
         return Transformation(kind, arguments), end
 

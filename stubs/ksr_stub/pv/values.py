@@ -65,9 +65,9 @@ def parse_int(text: str) -> int | None:
     return number if _INT.fullmatch(text) and number == _number(text) else None
 
 
-def leading_int(text: str) -> int:
+def leading_int(text: str, greatest: int = _INT_MAX) -> int:
     """The int at the start of a text, 0 without one, the last of 31 bits for a greater one."""
-    return max(-_INT_MAX - 1, min(_INT_MAX, _number(text)))
+    return max(-greatest - 1, min(greatest, _number(text)))
 
 
 def _number(text: str) -> int:

@@ -52,8 +52,8 @@ def _call(script: Script, node: ast.AST, sockets: set[str], where: str) -> Itera
 
 def _with_called(script: Script, nodes: list[ast.AST]) -> Iterator[ast.AST]:
     """These, and all that runs in the functions and classes of this script that they call."""
-    bodies: dict[str, ast.AST] = {function.name: function for function in script.functions()}
-    for node in ast.walk(script.tree):
+    bodies: dict[str, ast.AST] = {function.name: function for function in script.functions}
+    for node in script.nodes:
         if isinstance(node, ast.ClassDef):
             for one in node.body:
                 if isinstance(one, Function) and one.name == "__init__":
@@ -77,7 +77,7 @@ def _matches(name: str, table: tuple[str, ...]) -> bool:
 
 def _sockets(script: Script) -> Iterator[str]:
     """The names that a new socket is assigned to."""
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=function)):
                 if script.dotted(function) == ("socket", "socket"):

@@ -31,7 +31,7 @@ def check(scripts: Sequence[Script], configured: Mapping[str, str]) -> Iterator[
         for name, node in _named(script):
             if name and name not in handlers:
                 yield at(script.path, node, "KSR301", _no_handler(name, handlers))
-        for function in script.functions():
+        for function in script.functions:
             name = function.name
             if name in named or (name.startswith("ksr_") and name not in own):
                 yield from _returns(script, function)
@@ -42,7 +42,7 @@ def check(scripts: Sequence[Script], configured: Mapping[str, str]) -> Iterator[
 
 def _named(script: Script) -> Iterator[tuple[str, ast.expr]]:
     """The callbacks that the script names by a literal or by a constant of the module."""
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         signature = script.signature(node)
         if signature and signature.name in _TAKES_CALLBACK and isinstance(node, ast.Call):
             for argument in node.args[:1]:
@@ -52,15 +52,15 @@ def _named(script: Script) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _called(script: Script) -> set[str]:
-    calls = [node.func for node in ast.walk(script.tree) if isinstance(node, ast.Call)]
+    calls = [node.func for node in script.nodes if isinstance(node, ast.Call)]
     return {call.id for call in calls if isinstance(call, ast.Name)} | {
         call.attr for call in calls if isinstance(call, ast.Attribute)
     }
 
 
 def _defined(script: Script) -> set[str]:
-    names = {function.name for function in script.functions()}
-    for node in ast.walk(script.tree):
+    names = {function.name for function in script.functions}
+    for node in script.nodes:
         if isinstance(node, ast.ImportFrom):
             names.update(name.asname or name.name for name in node.names)
         elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -78,7 +78,7 @@ def _no_handler(name: str, handlers: set[str]) -> str:
 def _missing(
     script: Script, handlers: set[str], configured: Mapping[str, str]
 ) -> Iterator[Finding]:
-    request = [f for f in script.functions() if f.name == "ksr_request_route"]
+    request = [f for f in script.functions if f.name == "ksr_request_route"]
     if not request:
         return
     wanted = {"child_init": "every Kamailio process ends at start without it"}
@@ -165,7 +165,7 @@ def _no_int(script: Script, node: ast.expr | None, callers: set[str]) -> str:
 
 def _gives_none(script: Script, name: str, callers: set[str]) -> str:
     """The same for the value of a function of this script; '' for other functions."""
-    for function in script.functions():
+    for function in script.functions:
         if function.name != name or name in callers or function.decorator_list:
             continue
         returned = [one for one in _own(function) if isinstance(one, ast.Return)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ksr_stub import never_null, signatures
 from ksr_stub.rules.finding import Finding, at
@@ -31,7 +31,7 @@ _TYPES = {"str": str, "repr": str, "ascii": str, "int": int, "len": int, "float"
 def check(script: Script) -> Iterator[Finding]:
     """Yield unknown functions, wrong numbers and types of arguments."""
     inner: set[ast.AST] = set()
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.Attribute) and node not in inner:
             inner.update(ast.walk(node.value))
             yield from _name(script, node, script.dotted(node))
@@ -46,6 +46,25 @@ def check(script: Script) -> Iterator[Finding]:
             wants_number = isinstance(node, ast.Compare) and operand is node.left
             if better := _nullable(script, operand, wants_number):
                 yield at(script.path, operand, "KSR204", f"{effect}; {better}")
+
+
+def check_loaded(script: Script, modules: Collection[str]) -> Iterator[Finding]:
+    """Yield the functions of modules that kamailio.cfg does not load.
+
+    Args:
+        script: where they are called.
+        modules: all that it loads; none: there is no kamailio.cfg to ask.
+    """
+    for node in script.nodes:
+        signature = script.signature(node)
+        if signature is None or not isinstance(node, ast.Call):
+            continue
+        if missing := signatures.missing_module(signature.namespace, modules):
+            message = (
+                f'kamailio.cfg has no loadmodule "{missing}.so": {signature.full_name}() raises'
+                " AttributeError"
+            )
+            yield at(script.path, node, "KSR206", message)
 
 
 def _name(
@@ -63,11 +82,11 @@ def _name(
 def unknown(version: str, first: str, second: str) -> str:
     """What is wrong with the name KSR.first.second; '' if nothing is."""
     known = signatures.load(version)
-    namespaces = {namespace for namespace, _ in known} | {"x"}
+    namespaces = signatures.namespaces(version)
     if first == "x" or ("", first) in known or (first in namespaces and not second):
         return ""
     if first not in namespaces:
-        names = namespaces | {name for namespace, name in known if namespace == ""}
+        names = {"x", *namespaces, *(name for namespace, name in known if namespace == "")}
         return f"Kamailio {version} has no KSR.{first}{_hint(first, names)}{_later(first, '')}"
     if (first, second) in known:
         return ""

@@ -14,6 +14,7 @@ CODES = {
     "KSR203": "an argument of the wrong type",
     "KSR204": "a value that may be None where None raises",
     "KSR205": "not there in Python, or crashes Kamailio: KSR.x.exit, KSR.drop, KSR.x.modf",
+    "KSR206": "a function of a module that kamailio.cfg does not load",
     "KSR301": "a callback that no handler has the name of",
     "KSR302": "a handler that may return no int",
     "KSR303": "a callback that Kamailio calls is missing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -23,6 +23,16 @@ class Script:
     version: str = "5.6"
     imported: dict[str, tuple[str, ...]] = attrs.Factory(dict)
     constants: dict[str, str] = attrs.Factory(dict)
+    nodes: Sequence[ast.AST] = attrs.field(init=False)
+    functions: Sequence[Function] = attrs.field(init=False)
+
+    @nodes.default
+    def _all_nodes(self) -> Sequence[ast.AST]:
+        return list(ast.walk(self.tree))
+
+    @functions.default
+    def _functions_and_methods(self) -> Sequence[Function]:
+        return [node for node in self.nodes if isinstance(node, Function)]
 
     @property
     def known(self) -> Mapping[tuple[str, str], Signature]:
@@ -61,12 +71,6 @@ class Script:
             return node.value
         return self.constants.get(node.id) if isinstance(node, ast.Name) else None
 
-    def functions(self) -> Iterator[Function]:
-        """All functions and methods."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, Function):
-                yield node
-
 
 def parse(path: Path, text: str, version: str = "5.6") -> Script:
     """Parse a script.
@@ -75,7 +79,7 @@ def parse(path: Path, text: str, version: str = "5.6") -> Script:
         SyntaxError: it is no Python.
     """
     script = Script(path, ast.parse(text, str(path)), version)
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.Import):
             for name in node.names:
                 meant = name.name if name.asname else name.name.partition(".")[0]

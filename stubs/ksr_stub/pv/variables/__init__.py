@@ -3,6 +3,7 @@
 from ksr_stub.pv.variables import (  # noqa: F401
     auth,
     branch,
+    characters,
     contents,
     counts,
     environment,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ksr_stub import build, methods, tobody
-from ksr_stub.message import Socket, Way
+from ksr_stub import build, contacts, methods, tobody
+from ksr_stub.errors import Unpredictable
+from ksr_stub.message import Header, ParseError, Socket, Way
 from ksr_stub.pv.spec import Index, Spec, parse
 from ksr_stub.pv.table import one_of, variable
 from ksr_stub.pv.values import Numbered, Value, Worded, no_value, number_of, parse_int, signed
@@ -91,6 +92,36 @@ def cseq_body(world: World, inner: object, index: Index) -> Value:
 @variable("ct")
 def contact(world: World, inner: object, index: Index) -> Value:
     return _body_of(world, "contact") or None
+
+
+@variable("ctu")
+def contact_uri(world: World, inner: object, index: Index) -> Value:
+    header = _first_contact(world, "$ctu")
+    found = [] if header is None else contacts.of_header(world.msg, header)
+    return found[0].value.uri if found else None
+
+
+@variable("cts")
+def contact_is_star(world: World, inner: object, index: Index) -> Value:
+    header = _first_contact(world, "$cts")
+    return None if header is None else int(contacts.is_star(header))
+
+
+def _first_contact(world: World, name: str) -> Header | None:
+    """The first Contact header field; None where one of them is broken."""
+    message = world.msg
+    header = message.first("contact")
+    if message.unreadable():
+        return None
+    if header is None:
+        raise world.fault(
+            Unpredictable(f"{name} of a message without Contact crashes Kamailio {world.version}")
+        )
+    try:
+        contacts.all_of(message)
+    except ParseError:
+        return None
+    return header
 
 
 @variable("cT")

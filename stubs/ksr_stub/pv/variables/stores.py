@@ -78,6 +78,16 @@ def shared(world: World, inner: str, index: Index) -> Value:
     return world.part(Script).shared.setdefault(inner, _initial(world, inner))
 
 
+@variable("shvinc", inner=str)
+def counted(world: World, inner: str, index: Index) -> Value:
+    """One more than `$shv(name)` was, which keeps it; 0 of a text."""
+    value = shared(world, inner, index)
+    if not isinstance(value, int):
+        return 0
+    world.part(Script).shared[inner] = value + 1
+    return value + 1
+
+
 AvpName = str | int | Spec
 
 
