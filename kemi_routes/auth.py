@@ -16,7 +16,7 @@ from kemi_routes import ambiguity, bans, digest, ha1, identity, our_realm, setti
 from kemi_routes.digest import Credentials
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
-from kemi_routes.variables import NULL, Variables
+from kemi_routes.variables import NULL, reader
 
 QOP_AUTH = 1
 STALE = 16
@@ -48,8 +48,8 @@ class Claim(NamedTuple):
     call_id: str
 
 
-_CLAIMS = {
-    header: Variables(f"$(hdr({header})[0])", "$ou", "$fd", "$fu", "$tu", "$si", "$sp", "$ci")
+_read = {
+    header: reader(f"$(hdr({header})[0])", "$ou", "$fd", "$fu", "$tu", "$si", "$sp", "$ci")
     for header in (OF_REGISTER, OF_OTHERS)
 }
 
@@ -123,7 +123,7 @@ def unavailable() -> Outcome:
 
 
 def _claim(header: str) -> Claim:
-    return Claim._make(_CLAIMS[header].read())
+    return Claim._make(_read[header]())
 
 
 def _check_credentials(claim: Claim, header: str) -> Outcome:

@@ -9,11 +9,11 @@ import KSR
 from kemi_routes import auth, connection, contact_policy, contacts, patience, settings
 from kemi_routes.contacts import Contact
 from kemi_routes.outcome import DONE, Outcome
-from kemi_routes.variables import Variables
+from kemi_routes.variables import reader
 
 PROFILE = "phone"
 _KNOWN = f"$ulc({PROFILE}=>count)"
-_ASKED = Variables("$hdr(Expires)", "$hdrc(Contact)", "$(hdr(Contact)[0])", "$tU", "$tu", "$ci")
+_asked = reader("$hdr(Expires)", "$hdrc(Contact)", "$(hdr(Contact)[0])", "$tU", "$tu", "$ci")
 LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
 
 
@@ -33,7 +33,7 @@ def register() -> Outcome:
     that can't be, or that could be read in two ways; 403 to one that leads to somebody else; 503
     while usrloc is stuck with the bindings.
     """
-    expires, count, contact, user, aor, call_id = _ASKED.read()
+    expires, count, contact, user, aor, call_id = _asked()
     expires = expires.strip()
     if expires.isdigit() and int(expires) > LONGEST:
         KSR.sl.sl_send_reply(400, "Expires Out Of Range")

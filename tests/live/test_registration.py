@@ -344,6 +344,17 @@ def answer(request: Message) -> Message:
 # IPv6
 
 
+@pytest.mark.parametrize("text", ["a\x1fb", "a" * 9000])
+def test_a_phone_with_an_odd_or_a_long_contact_registers_like_any_other(
+    town: Town, text: str
+) -> None:
+    """Kamailio can't give such a value together with others."""
+    phone = town.phone_at_home()
+    contact = f'<sip:{phone.user}@{phone.local[0]}:5060>;x="{text}"'
+    assert phone.register(contact=contact).status == 200
+    assert len(town.server.bindings(phone.user)) == 1
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_ipv6_phones_are_stored_with_brackets_and_reach_each_other(
     town: Town, transport: str

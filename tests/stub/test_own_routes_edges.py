@@ -276,3 +276,10 @@ def test_used_credentials_of_a_call_are_stale(server: Ksr) -> None:
     reply = call.phone.send(again).reply
     assert reply.status == 407
     assert "stale=true" in reply["Proxy-Authenticate"]
+
+
+@pytest.mark.parametrize("text", ["a\x1fb", "a" * 9000])
+def test_values_that_can_not_be_read_together_are_read_one_by_one(server: Ksr, text: str) -> None:
+    """With what stands between them in one of them, and longer than Kamailio's buffer."""
+    phone = alice(server)
+    assert phone.register(contact=f'<{phone.contact}>;x="{text}"').status == 200
