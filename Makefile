@@ -15,7 +15,7 @@ TEST_PACKAGES := sip-tester baresip-core rtpengine-daemon postgresql sqlite3 nft
 
 STACK_PACKAGES := debootstrap git iproute2 nftables openssl procps
 
-.PHONY: help run test stack-test lock coverage bench attacks unit unit-routes unit-stub unit-commands lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
+.PHONY: help run test stack-test lock coverage bench attacks unit unit-routes unit-others lint fuzz fuzz-stub soak check reload install deps test-deps stack-deps venv venv-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,16 +37,13 @@ lock: ## write down of which packages the images are made now: */packages.lock
 	@.ci/lock
 
 unit: $(VENV)/.test ## the offline tests alone: routes on the stub, and the stub; no Kamailio, no network
-	@$(MAKE) --no-print-directory --jobs --output-sync unit-routes unit-stub unit-commands
+	@$(MAKE) --no-print-directory --jobs --output-sync unit-routes unit-others
 
 unit-routes: # our routes on the stub
 	$(BIN)/pytest tests/stub/test_own_routes*.py $(PYTEST)
 
-unit-stub: # the stub itself
-	$(BIN)/pytest tests/stub --ignore-glob='*/test_own_routes*' $(PYTEST)
-
-unit-commands: # settings, subscribers and commands
-	$(BIN)/pytest tests/unit $(PYTEST)
+unit-others: # the stub itself, settings and commands
+	$(BIN)/pytest tests/unit tests/stub --ignore-glob='*/test_own_routes*' $(PYTEST)
 
 coverage: $(VENV)/.test ## does some offline test take every branch of every route?
 	$(BIN)/coverage run -m pytest -q tests/unit tests/stub $(PYTEST)

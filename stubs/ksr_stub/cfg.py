@@ -145,7 +145,7 @@ class Config:
             file = self._value(match[2], expand=match[1][-1] == "x")
             self.modules.add(module_name(str(file)))
         elif kind == "modparam":
-            if self.modules and not any(re.fullmatch(match[2], one) for one in self.modules):
+            if self.modules and not self._is_loaded(match[2]):
                 raise ConfigError(
                     f"a parameter of {match[2]}, which no loadmodule before it loads: Kamailio"
                     " does not start"
@@ -164,6 +164,11 @@ class Config:
             value = self._value(match[2], expand=False)
             known = _WORDS.get(value, value) if isinstance(value, str) else value
             self.params["core", match[1]] = known
+
+    def _is_loaded(self, modules: str) -> bool:
+        """Whether one of the modules is loaded that a name, or a pattern, stands for."""
+        plain = modules in self.modules
+        return plain or any(re.fullmatch(modules, one) for one in self.modules)
 
     def _token(self, text: str) -> str:
         """The text with the defines that it names, some of them by other defines."""

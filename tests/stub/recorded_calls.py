@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
-import pytest
 from ksr_stub import branches, dispatch, headers, message
 from ksr_stub import world as worlds
 from ksr_stub.message import Address, Socket
@@ -36,20 +36,25 @@ class Case:
     replies: list[str]
 
 
-def cases(name: str) -> list[Any]:
-    """The cases of a recorded file, as parameters of a test."""
+def differences(*names: str) -> list[str]:
+    """What the stub answers otherwise than 5.6.3 did, a line for each call and for the replies.
+
+    Args:
+        names: the recorded files.
+    """
+    return [found for name in names for case in _cases(name) for found in _differing(case)]
+
+
+def _cases(name: str) -> list[Case]:
     recorded = json.loads((_DIRECTORY / f"{name}.json").read_text())
     return [
-        pytest.param(
-            Case(
-                one["name"],
-                one["message"],
-                one.get("setup", []),
-                recorded["calls"][one["calls"]],
-                one["answers"],
-                one.get("replies", []),
-            ),
-            id=f"{number}-{one['name']}",
+        Case(
+            f"{name} {number}, {one['name']}",
+            one["message"],
+            one.get("setup", []),
+            recorded["calls"][one["calls"]],
+            one["answers"],
+            one.get("replies", []),
         )
         for number, one in enumerate(recorded["cases"])
     ]
@@ -71,8 +76,7 @@ def server() -> World:
     )
 
 
-def check(case: Case) -> None:
-    """Make the calls of a case on the stub, and compare answers and replies."""
+def _differing(case: Case) -> Iterator[str]:
     world = server()
     former = worlds.use(world)
     try:
@@ -85,9 +89,11 @@ def check(case: Case) -> None:
     for call, expected, got in zip(case.calls, case.answers, given, strict=True):
         if isinstance(expected, dict):
             got = {"address": re.sub(r"^<<(\w+):0x[0-9a-f]+>>$", r"\1", str(got))}
-        assert (call, got, type(got)) == (call, expected, type(expected))
+        if (got, type(got)) != (expected, type(expected)):
+            yield f"{case.name}: {call}: real {expected!r}, stub {got!r}"
     sent = [_TAG.sub(r"\1X", one.data.decode("latin-1")) for one in world.sent]
-    assert sent == case.replies
+    if sent != case.replies:
+        yield f"{case.name}: replies: real {case.replies}, stub {sent}"
 
 
 def _receive(world: World, text: str) -> None:

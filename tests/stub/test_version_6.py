@@ -167,8 +167,9 @@ def test_6_0_reads_numbers_of_64_bits(ksr: Ksr, written: str, read: int) -> None
     KSR.pv.sets("$var(x)", written)
     assert KSR.pv.getl("$var(x)") == read
     assert KSR.pv.getl("$avp(none)") == 0
-    assert KSR.pv.setl("$var(x)", 2**40)
-    assert KSR.pv.getl("$var(x)") == 2**40
+    assert KSR.pv.setl("$var(x)", 2**40 + 5)
+    assert KSR.pv.getl("$var(x)") == 2**40 + 5
+    assert (KSR.pv.get("$var(x)"), KSR.pv.geti("$var(x)")) == (5, 5)
     with pytest.raises(WrongArguments, match="no 32-bit int"):
         KSR.pv.seti("$var(x)", 2**40)
     with pytest.raises(WrongArguments, match="no 64-bit int"):

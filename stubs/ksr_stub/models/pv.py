@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ksr_stub import pv
-from ksr_stub.pv.values import Numbered, Value, leading_int
+from ksr_stub.pv.values import Numbered, Value, leading_int, signed
 from ksr_stub.registry import model
 from ksr_stub.world import World
 
 
 def _plain(value: Value) -> str | int | None:
-    """The value without its second form: what a route gets."""
+    """The value without its second form: what a route gets, of a number the last 32 bits."""
     if value is None or type(value) is str:
         return value
-    return int(value) if isinstance(value, int) else str(value)
+    return signed(int(value)) if isinstance(value, int) else str(value)
 
 
 @model("pv")
@@ -55,13 +55,15 @@ def geti(world: World, name: str) -> int:
     value = pv.get(world, name)
     if isinstance(value, Numbered):
         return value.number
-    return int(value) if isinstance(value, int) else leading_int(value or "")
+    return signed(int(value)) if isinstance(value, int) else leading_int(value or "")
 
 
 @model("pv")
 def getl(world: World, name: str) -> int:
     """As geti, of 64 bits (new in 6.0)."""
     value = pv.get(world, name)
+    if isinstance(value, int):
+        return int(value)
     return leading_int(value, 2**63 - 1) if type(value) is str else geti(world, name)
 
 
