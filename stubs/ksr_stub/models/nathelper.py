@@ -84,7 +84,7 @@ def add_contact_alias(world: World) -> int:
     message = world.msg
     header = message.first("contact")
     if header is None:
-        return NOTHING_TO_DO
+        return FAILED if world.msg.unreadable("contact") else NOTHING_TO_DO
     found = contacts.first(message)
     if found is None:
         return FAILED
@@ -101,7 +101,7 @@ def add_contact_alias_addr(world: World, ip: str, port: str, proto: str) -> int:
     """The same with a given address."""
     header = world.msg.first("contact")
     if header is None:
-        return NOTHING_TO_DO
+        return FAILED if world.msg.unreadable("contact") else NOTHING_TO_DO
     found = contacts.first(world.msg)
     number = addresses.proto_number(proto)
     in_range = port.isdigit() and 0 < int(port) < 65536
