@@ -373,6 +373,7 @@ def newer_calls() -> Calls:
             ["pvx.evalx", "$var(y)", "$En$Er$Es$Et$Ec$Eq$Ek$Ei$Ej$Eb$Ev"],
             ["pv.get", "$var(y)"],
             ["textops.str_any_in", one, other],
+            ["pv.sets", "$var(z)", ""],
             ["textops.subst_v", one, f"/{pattern}/<{other}>/g", "$var(z)"],
             ["pv.get", "$var(z)"],
             ["siputils.sip_parse_headers"],

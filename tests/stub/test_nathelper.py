@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import KSR
 import pytest
-from ksr_stub import message
+from ksr_stub import headers, message
 from ksr_stub.harness import Ksr
 from ksr_stub.message import Address, SipMessage
 
@@ -231,5 +231,6 @@ def test_an_alias_for_no_contact_is_nothing_to_do_where_the_headers_can_be_read(
     lines = "Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKa\r\nFrom: <sip:a@b>\r\nTo: <sip:c@d>\r\n"
     head = f"INVITE sip:c@d SIP/2.0\r\nCSeq: 7 INVITE\r\n{lines}Call-ID: c1\r\n{second}"
     ksr.world.message = message.parse(f"{head}Content-Length: 0\r\n\r\n".encode())
+    headers.check(ksr.world.message)
     assert KSR.nathelper.add_contact_alias() == code
     assert KSR.nathelper.add_contact_alias_addr("192.0.2.1", "5060", "udp") == code
