@@ -143,8 +143,10 @@ def test_the_log_names_whose_password_was_wrong(server: Ksr) -> None:
 
 @pytest.mark.parametrize("domain", ["other.test", f"{DOMAIN}.other.test", f"x{DOMAIN}"])
 def test_a_foreign_domain_is_refused(server: Ksr, domain: str) -> None:
-    """403 without a challenge."""
+    """403 without a challenge, in From as well as in To alone."""
     assert attempt(server, "1111", "1111", domain).status == 403
+    data = register("1111", headers={"To": f"<sip:1111@{domain}>"})
+    assert server.receive(data).reply.status == 403
 
 
 @pytest.mark.parametrize(
