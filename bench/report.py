@@ -62,7 +62,7 @@ def charts(results: Results, plan: Plan) -> dict[str, str]:
                 (kamailio or 0, postgres or 0),
                 f"{(kamailio or 0) + (postgres or 0):.0f}",
             )
-            for name in results.samples(load, plan.middle)
+            for name in _measured(load, results, plan.middle)
             for kamailio in [results.median(load, plan.middle, name, "kamailio")]
             for postgres in [results.median(load, plan.middle, name, "postgres")]
         ]
@@ -71,7 +71,7 @@ def charts(results: Results, plan: Plan) -> dict[str, str]:
             drawn[f"performance-{load}.svg"] = bars(heading, ("Kamailio", "PostgreSQL"), rows)
     rates = [
         Bar(TITLES[name], (rate,), f"{rate:,.0f}")
-        for name in results.samples("register", plan.middle)
+        for name in _measured("register", results, plan.middle)
         if (rate := results.median("register", plan.middle, name, "rate")) is not None
     ]
     if rates:
@@ -91,7 +91,7 @@ def _targets(results: Results, plan: Plan) -> str:
 
 
 def _registration(results: Results, size: int) -> str:
-    found = results.samples("register", size)
+    found = _measured("register", results, size)
     if not found:
         return ""
     rows = []
@@ -109,7 +109,7 @@ def _registration(results: Results, size: int) -> str:
 
 
 def _costs(title: str, load: str, results: Results, size: int) -> str:
-    rows = [_cost_row(load, name, results, size) for name in results.samples(load, size)]
+    rows = [_cost_row(load, name, results, size) for name in _measured(load, results, size)]
     base = "of the article's" if load != "call" else "of stock kamailio.cfg"
     return f"### {title}\n\n" + _markdown((*COST[:-1], base), rows) if rows else ""
 
@@ -126,7 +126,7 @@ def _latency(results: Results, size: int) -> str:
     rows = [
         (TITLES[name], *(f"{results.median('latency', size, name, field) or 0:,.{digits}f}"
                          for field, digits in (("rate", 0), ("p50", 2), ("p99", 2), ("p99.9", 2))))
-        for name in results.samples("latency", size)
+        for name in _measured("latency", results, size)
     ]  # fmt: skip
     names = ("Configuration", "registrations/s", "p50, ms", "p99, ms", "p99.9, ms")
     words = "### Latency of a challenged registration at half the saturation rate\n\n"
@@ -136,7 +136,7 @@ def _latency(results: Results, size: int) -> str:
 def _upkeep(results: Results) -> str:
     rows = []
     for size in results.sizes():
-        for name in results.samples("start", size):
+        for name in _measured("start", results, size):
             used = results.median("start", size, name, "shared_memory") or 0
             writes = results.cpu("write", size, name)
             rows.append((
@@ -151,6 +151,12 @@ def _upkeep(results: Results) -> str:
         if rows
         else ""
     )
+
+
+def _measured(load: str, results: Results, size: int) -> list[str]:
+    """The configurations of which there are samples, as they stand in the list of all."""
+    found = results.samples(load, size)
+    return [name for name in TITLES if name in found]
 
 
 def _per_binding(results: Results, size: int, name: str) -> str:
