@@ -6,6 +6,7 @@ say themselves that they begin.
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ def look_at(files: Mapping[str, str], modules: Iterable[ModuleType]) -> None:
         if sys.monitoring.get_tool(_TOOL) is None:
             sys.monitoring.use_tool_id(_TOOL, "ksr_stub")
             sys.monitoring.set_events(_TOOL, sys.monitoring.events.PY_START)
+            # what runs when Python ends finds no globals any more
+            atexit.register(sys.monitoring.set_events, _TOOL, 0)
         sys.monitoring.register_callback(_TOOL, sys.monitoring.events.PY_START, _started)
         sys.monitoring.restart_events()
     for module in modules:
