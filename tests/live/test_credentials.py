@@ -29,6 +29,7 @@ from .test_kamctl_schema import kamctl
 
 ANY_PORT = ("127.0.0.1", 0)
 AOR = f"1111@{DOMAIN}"
+LAST = f"last@{DOMAIN}"  # a subscriber who comes and goes
 PASSWORD, OTHER = "first-secret", "second-secret"
 # These tests guess more often than phones do.
 PATIENT = {"MAX_GUESSES": "1000"}
@@ -71,11 +72,21 @@ def _known(server: Server) -> Iterator[Phone]:
         if store.exists(AOR):
             store.remove(AOR)
     server.add_subscriber(AOR, PASSWORD)
+    _let_listener_catch_up(server)
     phone = server.phone(server.host, "1111", local=ANY_PORT)
     _make_known(server, phone)
     yield phone
     phone.close()
     server.kamcmd("ul.rm", "location", AOR)
+
+
+def _let_listener_catch_up(server: Server) -> None:
+    """Wait until it has heard of all changes so far: it would forget what is made known before."""
+    server.kamcmd("htable.sets", "ha1", LAST, "no-hash")
+    with open_store(server.settings["DBURL"]) as store:
+        store.add(LAST, PASSWORD)
+        store.remove(LAST)
+    eventually(lambda: LAST not in _kept(server), "the listener's look at the last change")
 
 
 def _make_known(server: Server, phone: Phone) -> None:
