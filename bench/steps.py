@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import ParamSpec
 
 import KSR
 
@@ -22,18 +23,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from kemi_routes import engine
 from kemi_routes.outcome import Outcome
 
+P = ParamSpec("P")
 EVERY = 1000
 spent: Counter[tuple[str, str]] = Counter()
 requests: Counter[str] = Counter()
 
 
-def _timed(step: Callable[[], Outcome]) -> Callable[[], Outcome]:
+def _timed(step: Callable[P, Outcome]) -> Callable[P, Outcome]:
     name = f"{step.__module__.rpartition('.')[2]}.{step.__name__}"
 
-    def run() -> Outcome:
+    def run(*args: P.args, **kwargs: P.kwargs) -> Outcome:
         begin = time.thread_time_ns()
         try:
-            return step()
+            return step(*args, **kwargs)
         finally:
             spent[_kind, name] += time.thread_time_ns() - begin
 
@@ -66,6 +68,7 @@ def mod_init() -> ModuleType:
 
 _kind = ""
 engine.STEPS = tuple(_timed(step) for step in engine.STEPS)
+engine.REGISTER_SCREENS = tuple(_timed(step) for step in engine.REGISTER_SCREENS)
 engine.REGISTER_STEPS = tuple(_timed(step) for step in engine.REGISTER_STEPS)
 engine.start(KSR.kx.get_def)
 for callback in engine.CALLBACKS:

@@ -8,15 +8,15 @@ the next nc) as long as NONCE_EXPIRES lasts; one that sends none gets a new nonc
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 
 import KSR
 
-from kemi_routes import ambiguity, bans, digest, ha1, identity, our_realm, settings
+from kemi_routes import bans, digest, ha1, identity, our_realm, settings
+from kemi_routes.claim import OF_OTHERS, OF_REGISTER, Claim, read_claim
 from kemi_routes.digest import Credentials
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
-from kemi_routes.variables import NULL, reader
+from kemi_routes.registration import Registration
 
 QOP_AUTH = 1
 STALE = 16
@@ -24,34 +24,6 @@ STALE = 16
 ACCEPTED = "accepted"
 MAX_LOGGED = 64
 _INT = (1 << 31) - 1  # what an htable keeps of a number
-# The headers that carry credentials.
-OF_REGISTER, OF_OTHERS = "Authorization", "Proxy-Authorization"
-
-
-class Claim(NamedTuple):
-    """What a request says of its sender, and where it came from.
-
-    credentials      the first of the header that carries them, NULL without
-    uri              the R-URI as it came
-    domain           of the From URI
-    sender, to       the URIs in From and To
-    source, port     where it came from
-    """
-
-    credentials: str
-    uri: str
-    domain: str
-    sender: str
-    to: str
-    source: str
-    port: str
-    call_id: str
-
-
-_read = {
-    header: reader(f"$(hdr({header})[0])", "$ou", "$fd", "$fu", "$tu", "$si", "$sp", "$ci")
-    for header in (OF_REGISTER, OF_OTHERS)
-}
 
 
 class Verdict(Enum):
@@ -84,19 +56,25 @@ def verdict(code: int, nonce_is_good: bool) -> Verdict:
     return Verdict.CHALLENGE
 
 
-def registrant() -> Outcome:
+def challenge_newcomer() -> Outcome:
+    """Ask a phone that registers for its credentials, before the rest is read.
+
+    Replies: 401, 403 for a domain that is not ours.
+    """
+    if not (KSR.is_myself_ruri() and KSR.is_myself_furi() and KSR.is_myself_turi()):
+        return _refuse("Not A Domain Of This Server")
+    if KSR.hdr.is_present(OF_REGISTER) > 0:
+        return CONTINUE
+    return _challenge(KSR.pv.gete("$fd").lower())
+
+
+def registrant(asked: Registration) -> Outcome:
     """Let a REGISTER pass that comes from one of our users.
 
-    Replies: 401, 403 for a domain that is not ours and for credentials of somebody else, 400 for
-    credentials that don't belong to the request, 503 with Retry-After while the database does not
-    answer.
+    Replies: 401, 403 for credentials of somebody else, 400 for credentials that don't belong to
+    the request, 503 with Retry-After while the database does not answer.
     """
-    claim = _claim(OF_REGISTER)
-    if not (KSR.is_myself_ruri() and KSR.is_myself_furi()):
-        return _refuse("Not A Domain Of This Server")
-    if claim.to != claim.sender and not KSR.is_myself_turi():
-        return _refuse("Not A Domain Of This Server")
-    return _check_credentials(claim, OF_REGISTER)
+    return _check_credentials(asked.claim, asked)
 
 
 def caller() -> Outcome:
@@ -105,7 +83,7 @@ def caller() -> Outcome:
     Replies: 407, 403 for a stranger's request to a stranger, else as those to a REGISTER.
     """
     if identity.claims_our_domain():
-        if _check_credentials(_claim(OF_OTHERS), OF_OTHERS) is DONE:
+        if _check_credentials(read_claim()) is DONE:
             return DONE
         KSR.setflag(settings.active.flt_caller_ours)
         our_realm.withhold_credentials()
@@ -122,48 +100,45 @@ def unavailable() -> Outcome:
     return DONE
 
 
-def _claim(header: str) -> Claim:
-    return Claim._make(_read[header]())
-
-
-def _check_credentials(claim: Claim, header: str) -> Outcome:
+def _check_credentials(claim: Claim, register: Registration | None = None) -> Outcome:
     realm = claim.domain.lower()
     given = None
     try:
-        given = _given(claim, header, realm)
+        given = _given(claim, register, realm)
         if given is None:
             return _challenge(realm)
         digest.check(given, claim.uri, KSR.is_myself, settings.active.digest_algorithm)
     except digest.Malformed as error:
-        _log(Verdict.MALFORMED, 0, given.username if given else KSR.pv.getw("$au"))
+        _log(Verdict.MALFORMED, 0, claim.credentials.username or "somebody")
         KSR.sl.sl_send_reply(400, str(error))
         return DONE
     account = bans.account_of(given.username, realm)
     if bans.refuse_guesses(claim.source, account, claim.call_id) is DONE:
         return DONE
-    registers = header == OF_REGISTER
-    code = _check_password(claim, realm, given, registers)
+    code = _check_password(claim, realm, given, registers=register is not None)
     if code > 0:
-        if registers:
-            _remember_register(claim)
+        if register:
+            _remember(register)
         return CONTINUE
     used_up = code in (Code.STALE_NONCE, Code.NONCE_REUSED)
-    if used_up and registers and _is_repeated_register(claim):
+    if used_up and register and _is_repeated(register):
         return CONTINUE
     if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
         bans.count_guess(claim.source, account, claim.call_id)
     return _answer(code, realm, given.username)
 
 
-def _given(claim: Claim, header: str, realm: str) -> Credentials | None:
+def _given(claim: Claim, register: Registration | None, realm: str) -> Credentials | None:
     """The credentials for a realm: the first ones, which are those that module auth checks."""
-    credentials, position = claim.credentials, 0
-    while credentials not in ("", NULL):
-        given = digest.read(credentials)
+    # those of a proxy are read first, but do not count in a REGISTER
+    alone = claim.headers == "1" and (register is None or register.proxies == "0")
+    if alone and claim.credentials.realm.lower() == realm:
+        return claim.credentials
+    header = OF_REGISTER if register else OF_OTHERS
+    for i in range(int(claim.headers)):
+        given = digest.read(KSR.pv.gete(f"$(hdr({header})[{i}])"))
         if given is not None and given.realm.lower() == realm:
             return given
-        position += 1
-        credentials = KSR.pv.gete(f"$(hdr({header})[{position}])")
     return None
 
 
@@ -201,23 +176,27 @@ def _log(decision: Verdict, code: int, user: str) -> None:
     )
 
 
-def _remember_register(claim: Claim) -> None:
+def _remember(register: Registration) -> None:
     # tm absorbs the retransmissions of what is relayed, but `save` answers without a transaction
-    KSR.htable.sht_seti(ACCEPTED, _repeater(claim), _fingerprint())
+    KSR.htable.sht_seti(ACCEPTED, _repeater(register.claim), _fingerprint(register))
 
 
-def _is_repeated_register(claim: Claim) -> bool:
-    """Whether the phone has not heard our answer: the same bytes from the same address and port."""
-    return bool(KSR.htable.sht_get(ACCEPTED, _repeater(claim)) == _fingerprint())
+def _is_repeated(register: Registration) -> bool:
+    """Whether the phone has not heard our answer: it says the same from the same place."""
+    kept = KSR.htable.sht_get(ACCEPTED, _repeater(register.claim))
+    return bool(kept == _fingerprint(register))
 
 
 def _repeater(claim: Claim) -> str:
     return f"{claim.source} {claim.port} {claim.call_id}"
 
 
-def _fingerprint() -> int:
+def _fingerprint(register: Registration) -> int:
     # nobody outside knows the seed of hash(), which is the same in all workers
-    return hash(ambiguity.text("$mb")) & _INT
+    claim = register.claim
+    said = (register.via, register.cseq, claim.to, claim.credentials.response)
+    wanted = (register.contact, register.contacts, register.paths, register.expires)
+    return hash(said + wanted) & _INT
 
 
 def _refuse(reason: str) -> Outcome:

@@ -16,6 +16,8 @@ import KSR
 from kemi_routes import identity, place, settings
 from kemi_routes.contacts import Contact
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
+from kemi_routes.registration import Registration
+from kemi_routes.variables import NULL
 
 _URI = re.compile(
     r"sips?:(?:[^@]*@)?(?P<host>\[[^\]]*\]|[^@:;?]+)(?::(?P<port>\d+))?(?:[;?][^@]*)?",
@@ -24,15 +26,16 @@ _URI = re.compile(
 _ALIAS = re.compile(r";alias=([^;?]*)", re.IGNORECASE)
 
 
-def refuse(asked: list[Contact]) -> Outcome:
+def refuse(asked: Registration, given: list[Contact]) -> Outcome:
     """Refuse to bind what leads to somebody else.
 
     Replies: 400 for an impossible Contact, 403 for one or a Path at another address.
 
     Args:
-        asked: those of a REGISTER; what is to be removed may be anywhere.
+        asked: the REGISTER.
+        given: its Contacts; what is to be removed may be anywhere.
     """
-    contacts = [contact for contact in asked if not contact.removes]
+    contacts = [contact for contact in given if not contact.removes]
     if not contacts:
         return CONTINUE
     believed = settings.active.contact_elsewhere
@@ -40,29 +43,29 @@ def refuse(asked: list[Contact]) -> Outcome:
     for contact in contacts:
         if reason := fault(contact.uri):
             return _answer(400, reason)
-        if not believed and _leads_away(contact.uri, nated, len(asked) == 1):
+        if not believed and _leads_away(contact.uri, asked, nated, len(given) == 1):
             return _answer(403, "Contact At Another Address")
-        if contact.has_received and not (believed or identity.is_trusted(KSR.pv.gete("$si"))):
+        if contact.has_received and not (believed or identity.is_trusted(asked.claim.source)):
             # a proxy says so where the phone is, and usrloc believes it more than the source
             return _answer(403, "Contact At Another Address")
-    if not (believed or nated) and _path_leads_away():
+    if asked.has_path and not (believed or nated) and _path_leads_away(asked.claim.source):
         return _answer(403, "Path Of Another Address")
     return CONTINUE
 
 
-def needs_alias() -> bool:
+def needs_alias(asked: Registration) -> bool:
     """Whether the first Contact of a REGISTER names another address than the one it comes from."""
-    if settings.active.contact_elsewhere or KSR.pv.is_null("$ct"):
+    if settings.active.contact_elsewhere or asked.contact == NULL:
         return False
     uri = KSR.pv.gete("$(ct{nameaddr.uri})")
     host = host_of(uri)
-    return bool(host) and (host != KSR.pv.get("$si") or ";alias=" in uri)
+    return bool(host) and (host != asked.claim.source or ";alias=" in uri)
 
 
-def takes_alias() -> bool:
+def takes_alias(asked: Registration) -> bool:
     """Whether nathelper can give the Contact an alias: it would put that behind the headers of a
     URI, where it is no parameter."""
-    return "?" not in KSR.pv.gete("$ct")
+    return "?" not in asked.contact
 
 
 def fault(uri: str) -> str:
@@ -103,25 +106,22 @@ def host_of(uri: str) -> str:
     return found["host"].strip("[]").lower() if found else ""
 
 
-def _leads_away(uri: str, nated: bool, alone: bool) -> bool:
-    alias, source = _ALIAS.search(uri), KSR.pv.get("$si")
+def _leads_away(uri: str, asked: Registration, nated: bool, alone: bool) -> bool:
+    alias, source = _ALIAS.search(uri), asked.claim.source
     if nated:
         # Calls go to the alias, else to the source as `received`. nathelper replaces one alias: of
         # several Contacts, on Kamailio 5.6 that of the last.
-        if alias is None or (alone and takes_alias()):
+        if alias is None or (alone and takes_alias(asked)):
             return False
         return alias[1].partition("~")[0].strip("[]") != source
-    if KSR.hdr.is_present("Path") > 0:
+    if asked.has_path:
         return False
     # without NAT nobody follows an alias
     return alias is not None or host_of(uri) != source or bool(KSR.is_myself(uri))
 
 
-def _path_leads_away() -> bool:
+def _path_leads_away(source: str) -> bool:
     path = place.bodies("Path")
-    if not path:
-        return False
-    source = KSR.pv.gete("$si")
     # a display name may have a URI in it, and is nothing that a proxy needs
     first = next(iter(place.uris(path)), "") if path.startswith("<") else ""
     if host_of(first) == source and not KSR.is_myself(first):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # Quoted text stands where the grammar has it, and holds nothing that Kamailio takes for its end.
@@ -39,7 +40,7 @@ class Contact(NamedTuple):
     has_received: bool = False
 
 
-def read(headers: list[str], expires: str) -> list[Contact]:
+def read(headers: Iterable[str], expires: str) -> list[Contact]:
     """All Contacts of a REGISTER.
 
     Args:

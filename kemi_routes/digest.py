@@ -12,8 +12,7 @@ import functools
 import hashlib
 import re
 import socket
-from collections.abc import Callable, Sequence
-from operator import itemgetter
+from collections.abc import Callable
 from typing import NamedTuple
 
 # Read as module auth reads, which knows no escapes within quotes, and no letters and white space
@@ -28,12 +27,9 @@ _URI = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 LENGTHS = {"MD5": 32, "SHA-256": 64}  # hexadecimal digits of a hash
-_HASHES = {name: re.compile(f"[0-9a-fA-F]{{{length}}}") for name, length in LENGTHS.items()}
 _NONCE_LENGTH = 60  # base64 of 45 bytes, see `is_bound`
 _BOUND, _BOUND_LENGTH = 32, 21  # in it the bytes 24 to 39, but for their last two bits
-# A longer header is read slowly, so that what is remembered of them stays small.
-_LONG = 1024
-_NEEDED = ("username", "realm", "nonce", "uri", "response")
+_NAMES = ("username", "realm", "nonce", "uri", "response", "algorithm")
 _MAX_USERNAME = 64 + len("@") + 64  # characters: the columns username and domain
 
 
@@ -42,22 +38,13 @@ class Malformed(ValueError):
 
 
 class Credentials(NamedTuple):
-    """What credentials say of themselves, '' for what they don't say; the algorithm in capitals."""
+    """What credentials say of themselves, '' for what they don't say."""
 
     username: str
     realm: str
     nonce: str
     uri: str
     response: str
-    algorithm: str
-
-
-class _Layout(NamedTuple):
-    """What phones of a make have in common: how to take the needed ones out of the pieces between
-    quotes, how many pieces there are, and the algorithm."""
-
-    needed: Callable[[Sequence[str]], Sequence[str]]
-    pieces: int
     algorithm: str
 
 
@@ -71,41 +58,6 @@ def read(header: str) -> Credentials | None:
     Raises:
         Malformed: where it can be read in more than one way, or in none.
     """
-    return _read_plain(header) or _read_any(header)
-
-
-def _read_plain(header: str) -> Credentials | None:
-    """Credentials as nearly every phone writes them, in a fifth of the time; else None."""
-    pieces = header.split('"')
-    layout = _layout('"'.join(pieces[::2])) if len(header) < _LONG else None
-    if layout is None or len(pieces) != layout.pieces or not header.isprintable():
-        return None
-    return Credentials._make((*layout.needed(pieces), layout.algorithm))
-
-
-@functools.lru_cache(maxsize=1024)
-def _layout(around: str) -> _Layout | None:
-    """Read what stands around the quoted values, which all phones of a make write alike.
-
-    Args:
-        around: credentials with `"` in place of each quoted value.
-    """
-    first, *others = around.split('"')
-    # in place of a value the number of its piece, behind a blank, which no bare value has
-    numbered = first + "".join(f'" {2 * i + 1}"{text}' for i, text in enumerate(others))
-    try:
-        found = _read_any(numbered)
-    except Malformed:
-        return None
-    if found is None or found.algorithm.startswith(" "):
-        return None
-    *needed, algorithm = found
-    if not all(value.startswith(" ") for value in needed):
-        return None
-    return _Layout(itemgetter(*map(int, needed)), 2 * len(others) + 1, algorithm)
-
-
-def _read_any(header: str) -> Credentials | None:
     scheme = _SCHEME.match(header)
     if scheme is None:
         return None
@@ -120,8 +72,7 @@ def _read_any(header: str) -> Credentials | None:
             raise Malformed("Malformed Credentials")
         fields[name] = field[2] if field[2] is not None else field[3]
         at = field.end()
-    algorithm = fields.get("algorithm", "MD5").upper()
-    return Credentials._make((*(fields.get(name, "") for name in _NEEDED), algorithm))
+    return Credentials._make(fields.get(name, "") for name in _NAMES)
 
 
 def check(
@@ -138,13 +89,15 @@ def check(
         Malformed: a field is missing or impossible, the algorithm is not the one of the challenge,
             or the `uri` is another one (RFC 2617 3.2.2.5: 400).
     """
-    if "" in given:
+    if not all(given[:-1]):
         raise Malformed("Incomplete Credentials")
     if len(given.username) > _MAX_USERNAME:
         raise Malformed("Username Too Long")
-    if given.algorithm != algorithm:
+    if not given.username.isprintable():
+        raise Malformed("Malformed Credentials")
+    if (given.algorithm.upper() or "MD5") != algorithm:
         raise Malformed("Digest Algorithm Was Not Offered")
-    if not _HASHES[algorithm].fullmatch(given.response):
+    if len(given.response) != LENGTHS[algorithm]:
         raise Malformed(f"Digest Response Is No {algorithm}")
     if not (is_same_uri(given.uri, uri) or _is_server(given.uri, uri, is_ours)):
         raise Malformed("Digest URI Is Not The Request-URI")

@@ -26,6 +26,7 @@ from kemi_routes import (
     orphan,
     patience,
     registrar,
+    registration,
     relay,
     seal,
     settings,
@@ -33,6 +34,7 @@ from kemi_routes import (
     whole_lines,
 )
 from kemi_routes.outcome import DONE, Outcome
+from kemi_routes.registration import Registration
 
 CALLBACKS = (
     "child_init",
@@ -62,12 +64,16 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
     location.locate,
     relay.send,
 )
-# A REGISTER ends in the registrar: what is there for calls and against loops is passed over. NAT is
-# looked at last: a phone that is only challenged needs no alias.
-REGISTER_STEPS: tuple[Callable[[], Outcome], ...] = (
+# A REGISTER ends in the registrar: what is there for calls and against loops is passed over. Most
+# of it is read when it has credentials, and NAT is looked at when they are right: a phone that is
+# only challenged needs no alias.
+REGISTER_SCREENS: tuple[Callable[[], Outcome], ...] = (
     bans.limit_rate,
     guard.screen_register,
     dialog.refuse_tag,
+    auth.challenge_newcomer,
+)
+REGISTER_STEPS: tuple[Callable[[Registration], Outcome], ...] = (
     auth.registrant,
     nat.find_registrant,
     registrar.register,
@@ -97,10 +103,16 @@ def child_init(rank: int) -> int:
 
 def ksr_request_route(_msg: object) -> int:
     """Every SIP request: the steps one after the other, until one is done with it."""
-    step = STEPS[0]
+    step: Callable[..., object] = KSR.is_REGISTER
     try:
-        for step in REGISTER_STEPS if KSR.is_REGISTER() else STEPS:  # pragma: no branch
+        registers = KSR.is_REGISTER()
+        for step in REGISTER_SCREENS if registers else STEPS:
             if step() is DONE:
+                return 1
+        step = registration.read
+        asked = registration.read()
+        for step in REGISTER_STEPS:  # pragma: no branch
+            if step(asked) is DONE:
                 break
     except Exception as error:
         guard.fault(f"{step.__module__}.{step.__name__}", error)

@@ -10,6 +10,7 @@ import KSR
 
 from kemi_routes import contact_policy, place, seal, settings
 from kemi_routes.outcome import CONTINUE, Outcome
+from kemi_routes.registration import Registration
 
 # nat_uac_test on a reply: its Via is ours, only the Contact tells (bit 1: it is private).
 PRIVATE_CONTACT = 1
@@ -19,14 +20,14 @@ HOST_NAMES_TOO = 1
 _NATED = ";nat=yes"
 
 
-def find_registrant() -> Outcome:
+def find_registrant(asked: Registration) -> Outcome:
     """Give the Contact of a REGISTER from behind NAT its alias.
 
     A REGISTER with a Path has passed an edge proxy that knows the phone better than we can
     (RFC 3327).
     """
-    if (_is_nated() or contact_policy.needs_alias()) and KSR.hdr.is_present("Path") < 0:
-        _alias_binding()
+    if not asked.has_path and (_is_nated() or contact_policy.needs_alias(asked)):
+        _alias_binding(asked)
     return CONTINUE
 
 
@@ -86,9 +87,9 @@ def _is_nated() -> bool:
     return bool(KSR.nathelper.nat_uac_test(settings.active.nat_test) > 0)
 
 
-def _alias_binding() -> None:
+def _alias_binding(asked: Registration) -> None:
     # without one, `received` leads to the phone as well
-    if contact_policy.takes_alias():
+    if contact_policy.takes_alias(asked):
         KSR.nathelper.set_contact_alias_trim()
     # pings go to the received address of a binding; its Contact's host is private
     KSR.nathelper.fix_nated_register()

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import KSR
 
 from kemi_routes import settings
 
+T = TypeVar("T")
 TABLE = "waiting"
 AWAY = "away"
 ANSWERS = "answers"  # how many there were: a database that answers others is busy, and not away
@@ -84,14 +86,14 @@ def is_away() -> bool:
     return bool(KSR.htable.sht_get(TABLE, AWAY))
 
 
-def hold(user: str, work: Callable[[], int]) -> int | None:
+def hold(user: str, work: Callable[[], T]) -> T | None:
     """Work on the bindings of a user, unless another worker is stuck with them.
 
     usrloc locks them while it writes them to the database.
 
     Args:
         user: the user of the address of record.
-        work: what is to be done with the bindings; returns a code.
+        work: what is to be done with the bindings.
     Returns:
         What `work` returned; None if it was not done.
     """

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import KSR
 
 from kemi_routes import auth, connection, contact_policy, contacts, patience, settings
-from kemi_routes.contacts import Contact
-from kemi_routes.outcome import DONE, Outcome
-from kemi_routes.variables import reader
+from kemi_routes.outcome import CONTINUE, DONE, Outcome
+from kemi_routes.registration import UDP, Registration
+from kemi_routes.variables import NULL, reader
 
 PROFILE = "phone"
-_KNOWN = f"$ulc({PROFILE}=>count)"
-_asked = reader("$hdr(Expires)", "$hdrc(Contact)", "$(hdr(Contact)[0])", "$tU", "$tu", "$ci")
 LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
+_ONLY_EXPIRES = re.compile(r";expires=[0-9]+")
 
 
 class Binding(NamedTuple):
-    """A stored Contact: usrloc's id of it, its URI, and the CSeq of the REGISTER that made it."""
+    """A stored Contact, as `$ulc` names it: usrloc's id of it, its URI, and the REGISTER that
+    made it."""
 
     ruid: str
-    uri: str
-    cseq: int
+    addr: str
+    callid: str
+    cseq: str
 
 
-def register() -> Outcome:
+def register(asked: Registration) -> Outcome:
     """Store the bindings of a REGISTER; `save` sends the reply, on failure too.
 
     Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3),
@@ -33,34 +37,12 @@ def register() -> Outcome:
     that can't be, or that could be read in two ways; 403 to one that leads to somebody else; 503
     while usrloc is stuck with the bindings.
     """
-    expires, count, contact, user, aor, call_id = _asked()
-    expires = expires.strip()
+    expires = asked.expires.strip()
     if expires.isdigit() and int(expires) > LONGEST:
-        KSR.sl.sl_send_reply(400, "Expires Out Of Range")
-        return DONE
-    headers = [contact] if count == "1" else _contact_headers(int(count))
-    try:
-        asked = contacts.read(headers, expires)
-    except contacts.Malformed:
-        KSR.sl.sl_send_reply(400, "Malformed Contact")
-        return DONE
-    if contact_policy.refuse(asked) is DONE:
-        return DONE
-    if patience.hold(user, lambda: _store(asked, aor, call_id)) is None:
+        return _answer(400, "Expires Out Of Range")
+    if patience.hold(asked.user, lambda: _store(asked)) is None:
         return auth.unavailable()
     return DONE
-
-
-def _store(asked: list[Contact], aor: str, call_id: str) -> int:
-    known = _of_this_call(aor, call_id)
-    if known and asked and not any(contact.has_instance for contact in asked):
-        if any(int(KSR.pv.gete("$cs")) < binding.cseq for binding in known):
-            return int(KSR.sl.sl_send_reply(400, "CSeq Out Of Order"))
-        _remove_outdated(known, asked, aor)
-    code = int(KSR.registrar.save(settings.active.location_table, 0))
-    if code > 0:
-        connection.keep()
-    return code
 
 
 def log_removal() -> None:
@@ -71,37 +53,89 @@ def log_removal() -> None:
     )
 
 
-def _contact_headers(count: int) -> list[str]:
-    return [KSR.pv.gete(f"$(hdr(Contact)[{i}])") for i in range(count)]
+def _store(asked: Registration) -> Outcome:
+    bindings = _bindings(asked.claim.to)
+    if not _renews(asked, bindings) and _examine(asked, bindings) is DONE:
+        return DONE
+    code = KSR.registrar.save(settings.active.location_table, 0)
+    if code > 0 and asked.protocol != UDP:
+        connection.keep()
+    return DONE
 
 
-def _of_this_call(aor: str, call_id: str) -> list[Binding]:
+def _renews(asked: Registration, bindings: list[Binding]) -> bool:
+    """Whether a phone only says once more that it is where its one binding is: that was examined
+    when it was stored, and leaves nothing to remove."""
+    if len(bindings) != 1 or asked.contacts != "1" or asked.has_path:
+        return False
+    binding = bindings[0]
+    bracketed, closed, parameters = asked.contact.partition(">")
+    return (
+        bracketed + _alias(asked) == f"<{binding.addr}"
+        and (not parameters or _ONLY_EXPIRES.fullmatch(parameters) is not None)
+        and closed == ">"
+        and not _has_overtaken(binding, asked)
+    )
+
+
+def _examine(asked: Registration, bindings: list[Binding]) -> Outcome:
+    """Refuse what may not be bound, and remove what the phone has left."""
+    expires = "" if asked.expires == NULL else asked.expires.strip()
+    try:
+        given = contacts.read(asked.all_contacts(), expires)
+    except contacts.Malformed:
+        return _answer(400, "Malformed Contact")
+    if contact_policy.refuse(asked, given) is DONE:
+        return DONE
+    if not given or any(contact.has_instance for contact in given):
+        return CONTINUE
+    known = [binding for binding in bindings if binding.callid == asked.claim.call_id]
+    if any(_has_overtaken(binding, asked) for binding in known):
+        return _answer(400, "CSeq Out Of Order")
+    for binding in known:
+        if contacts.is_outdated(binding.addr, given, _alias(asked)):
+            _remove(binding, asked)
+    return CONTINUE
+
+
+def _bindings(aor: str) -> list[Binding]:
     if KSR.registrar.reg_fetch_contacts(settings.active.location_table, aor, PROFILE) < 0:
         return []
-    return [
-        Binding(
-            KSR.pv.gete(f"$(ulc({PROFILE}=>ruid)[{i}])"),
-            KSR.pv.gete(f"$(ulc({PROFILE}=>addr)[{i}])"),
-            KSR.pv.getvn(f"$(ulc({PROFILE}=>cseq)[{i}])", 0),
-        )
-        for i in range(KSR.pv.getvn(_KNOWN, 0))
-        if KSR.pv.get(f"$(ulc({PROFILE}=>callid)[{i}])") == call_id
-    ]
+    *columns, count = _first()
+    return [Binding._make(columns), *(Binding._make(_other(i)()) for i in range(1, int(count)))]
 
 
-def _remove_outdated(known: list[Binding], asked: list[Contact], aor: str) -> None:
-    alias = _alias()
-    for binding in known:
-        if contacts.is_outdated(binding.uri, asked, alias):
-            KSR.notice(
-                f"kemi-routes: {binding.uri} is outdated, its phone is at {KSR.pv.get('$su')}\n"
-            )
-            KSR.registrar.unregister_ruid(settings.active.location_table, aor, binding.ruid)
+def _columns(index: int) -> list[str]:
+    return [f"$(ulc({PROFILE}=>{name})[{index}])" for name in Binding._fields]
 
 
-def _alias() -> str:
+_first = reader(*_columns(0), f"$ulc({PROFILE}=>count)")
+
+
+@functools.lru_cache(maxsize=128)
+def _other(index: int) -> Callable[[], list[str]]:
+    return reader(*_columns(index))
+
+
+def _has_overtaken(binding: Binding, asked: Registration) -> bool:
+    return binding.callid == asked.claim.call_id and int(asked.cseq) < int(binding.cseq)
+
+
+def _remove(binding: Binding, asked: Registration) -> None:
+    KSR.notice(f"kemi-routes: {binding.addr} is outdated, its phone is at {KSR.pv.get('$su')}\n")
+    table = settings.active.location_table
+    KSR.registrar.unregister_ruid(table, asked.claim.to, binding.ruid)
+
+
+def _alias(asked: Registration) -> str:
+    """The parameter that tells where a REGISTER from behind NAT came from, '' without NAT."""
     if not KSR.isbflagset(settings.active.flb_nated):
         return ""
-    source, port, proto = KSR.pv.get("$si"), KSR.pv.get("$sp"), KSR.pv.get("$prid")
+    source = asked.claim.source
     host = f"[{source}]" if ":" in source else source
-    return f";alias={host}~{port}~{proto}"
+    return f";alias={host}~{asked.claim.port}~{asked.protocol}"
+
+
+def _answer(code: int, reason: str) -> Outcome:
+    KSR.sl.sl_send_reply(code, reason)
+    return DONE

@@ -26,16 +26,19 @@ import functools
 
 def _failing(number, step):
     @functools.wraps(step)
-    def run():
+    def run(*asked):
         if KSR.hdr.get("X-Fail") == str(number):
             raise RuntimeError("boom")
-        return step()
+        return step(*asked)
 
     return run
 
 
 STEPS = tuple(_failing(number, step) for number, step in enumerate(STEPS))
-REGISTER_STEPS = tuple(_failing(number, step) for number, step in enumerate(REGISTER_STEPS))
+REGISTER_SCREENS = tuple(_failing(number, step) for number, step in enumerate(REGISTER_SCREENS))
+REGISTER_STEPS = tuple(
+    _failing(number, step) for number, step in enumerate(REGISTER_STEPS, len(REGISTER_SCREENS))
+)
 """
 
 
@@ -98,8 +101,9 @@ def test_a_request_is_answered_whatever_step_fails(server: InstalledServer, phon
 
 def test_a_register_is_answered_whatever_step_fails(server: InstalledServer, phone: Phone) -> None:
     workers = server.workers()
-    assert len(steps("REGISTER_STEPS")) > 5
-    for number, step in enumerate(steps("REGISTER_STEPS")):
+    register_steps = steps("REGISTER_SCREENS") + steps("REGISTER_STEPS")
+    assert len(register_steps) > 5
+    for number, step in enumerate(register_steps):
         since = server.mark()
         assert phone.register(headers={"X-Fail": str(number)}).status == 500
         has_one_line(server, step, since)

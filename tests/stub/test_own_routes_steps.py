@@ -24,7 +24,7 @@ CALLED = [
     ("nat.find_caller", "nathelper.nat_uac_test", "message"),
     ("dialog.within", "siputils.has_totag", "message"),
     ("dialog.absorb_retransmission", "tmx.t_precheck_trans", "message"),
-    ("auth.registrant", "auth.auth_challenge", "register"),
+    ("auth.challenge_newcomer", "auth.auth_challenge", "register"),
     ("location.locate", "registrar.lookup", "message"),
     ("relay.send", "tm.t_on_branch", "message"),
 ]
