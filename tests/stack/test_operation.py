@@ -116,6 +116,27 @@ def test_a_process_that_lives_and_does_not_answer_is_not_healthy(
     stack.exec(service, *check)
 
 
+def test_kamailio_checks_its_configuration_before_it_starts(outside: Outside) -> None:
+    """`kamailio -c` names the line, and no process of Kamailio has been there."""
+    stack = outside.stack
+    wrong = stack.directory / "wrong.cfg"
+    wrong.write_text('#!define LOG_LEVEL 2\nloadmodule "nonsense.so"\n')
+    stack.compose("stop", "kamailio")
+    try:
+        volume = f"{wrong}:/etc/kamailio/kamailio-local.cfg:ro"
+        with pytest.raises(CommandFailed) as refused:
+            stack.compose("run", "--rm", "--no-deps", "-v", volume, "kamailio")
+        said = str(refused.value)
+        assert "nonsense.so" in said
+        assert "Kamailio did not start, its log above says why" in said
+        assert "listening on" not in said.lower()
+    finally:
+        wrong.unlink()
+        stack.up()
+    with outside.phones():
+        pass
+
+
 def test_a_wrong_env_file_stops_the_start_and_names_every_fault(outside: Outside) -> None:
     """Asked for, the check says it beside the server that is running, which goes on."""
     stack = outside.stack
