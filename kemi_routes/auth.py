@@ -11,12 +11,13 @@ from enum import Enum
 
 import KSR
 
-from kemi_routes import bans, digest, ha1, identity, our_realm, settings
+from kemi_routes import ambiguity, bans, digest, ha1, identity, our_realm, settings
 from kemi_routes.claim import OF_OTHERS, OF_REGISTER, Claim, read_claim
 from kemi_routes.digest import Credentials
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 from kemi_routes.registration import Registration
+from kemi_routes.replies import answer
 
 QOP_AUTH = 1
 STALE = 16
@@ -62,7 +63,7 @@ def challenge_newcomer() -> Outcome:
     Replies: 401, 403 for a domain that is not ours.
     """
     if not (KSR.is_myself_ruri() and KSR.is_myself_furi() and KSR.is_myself_turi()):
-        return _refuse("Not A Domain Of This Server")
+        return answer(403, "Not A Domain Of This Server")
     if KSR.hdr.is_present(OF_REGISTER) > 0:
         return CONTINUE
     return _challenge(KSR.pv.gete("$fd").lower())
@@ -74,7 +75,7 @@ def registrant(asked: Registration) -> Outcome:
     Replies: 401, 403 for credentials of somebody else, 400 for credentials that don't belong to
     the request, 503 with Retry-After while the database does not answer.
     """
-    return _check_credentials(asked.claim, asked)
+    return _check_credentials(asked.claim, registers=True)
 
 
 def caller() -> Outcome:
@@ -83,59 +84,61 @@ def caller() -> Outcome:
     Replies: 407, 403 for a stranger's request to a stranger, else as those to a REGISTER.
     """
     if identity.claims_our_domain():
-        if _check_credentials(read_claim()) is DONE:
+        if _check_credentials(read_claim(), registers=False) is DONE:
             return DONE
         KSR.setflag(settings.active.flt_caller_ours)
         our_realm.withhold_credentials()
         return CONTINUE
     if KSR.is_myself_ruri():
         return CONTINUE
-    return _refuse("Relaying Denied")
+    return answer(403, "Relaying Denied")
 
 
 def unavailable() -> Outcome:
     """Answer 503 with Retry-After (RFC 3261 21.5.4)."""
     KSR.hdr.append_to_reply(f"Retry-After: {settings.active.retry_after}\r\n")
-    KSR.sl.sl_send_reply(503, "Service Unavailable")
-    return DONE
+    return answer(503, "Service Unavailable")
 
 
-def _check_credentials(claim: Claim, register: Registration | None = None) -> Outcome:
+def _check_credentials(claim: Claim, *, registers: bool) -> Outcome:
     realm = claim.domain.lower()
     given = None
     try:
-        given = _given(claim, register, realm)
+        given = _given(claim, registers, realm)
         if given is None:
             return _challenge(realm)
         digest.check(given, claim.uri, KSR.is_myself, settings.active.digest_algorithm)
     except digest.Malformed as error:
-        _log(Verdict.MALFORMED, 0, claim.credentials.username or "somebody")
-        KSR.sl.sl_send_reply(400, str(error))
-        return DONE
+        _log(Verdict.MALFORMED, 0, (given or claim.credentials).username or "somebody")
+        return answer(400, str(error))
     account = bans.account_of(given.username, realm)
     if bans.refuse_guesses(claim.source, account, claim.call_id) is DONE:
         return DONE
-    code = _check_password(claim, realm, given, registers=register is not None)
+    code = _check_password(claim, realm, given, registers)
     if code > 0:
-        if register:
-            _remember(register)
+        if registers:
+            _remember_register(claim)
         return CONTINUE
     used_up = code in (Code.STALE_NONCE, Code.NONCE_REUSED)
-    if used_up and register and _is_repeated(register):
+    if used_up and registers and _is_repeated_register(claim):
         return CONTINUE
     if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
         bans.count_guess(claim.source, account, claim.call_id)
     return _answer(code, realm, given.username)
 
 
-def _given(claim: Claim, register: Registration | None, realm: str) -> Credentials | None:
+def _given(claim: Claim, registers: bool, realm: str) -> Credentials | None:
     """The credentials for a realm: the first ones, which are those that module auth checks."""
-    # those of a proxy are read first, but do not count in a REGISTER
-    alone = claim.headers == "1" and (register is None or register.proxies == "0")
+    if registers:
+        header, count = OF_REGISTER, claim.authorizations
+        # those of a proxy are read first, but do not count here
+        alone = (count, claim.proxies) == ("1", "0")
+    else:
+        header, count = OF_OTHERS, claim.proxies
+        alone = count == "1"
     if alone and claim.credentials.realm.lower() == realm:
         return claim.credentials
-    header = OF_REGISTER if register else OF_OTHERS
-    for i in range(int(claim.headers)):
+    for i in range(int(count)):
         given = digest.read(KSR.pv.gete(f"$(hdr({header})[{i}])"))
         if given is not None and given.realm.lower() == realm:
             return given
@@ -156,7 +159,7 @@ def _answer(code: int, realm: str, user: str) -> Outcome:
     decision = verdict(code, nonce_is_good=code == Code.ERROR and ha1.nonce_is_good(realm))
     _log(decision, code, user)
     if decision is Verdict.FORBIDDEN:
-        return _refuse("Credentials Of Another User")
+        return answer(403, "Credentials Of Another User")
     if decision is Verdict.UNAVAILABLE:
         return unavailable()
     return _challenge(realm, STALE if decision is Verdict.CHALLENGE_STALE else 0)
@@ -176,29 +179,20 @@ def _log(decision: Verdict, code: int, user: str) -> None:
     )
 
 
-def _remember(register: Registration) -> None:
+def _remember_register(claim: Claim) -> None:
     # tm absorbs the retransmissions of what is relayed, but `save` answers without a transaction
-    KSR.htable.sht_seti(ACCEPTED, _repeater(register.claim), _fingerprint(register))
+    KSR.htable.sht_seti(ACCEPTED, _repeater(claim), _fingerprint())
 
 
-def _is_repeated(register: Registration) -> bool:
-    """Whether the phone has not heard our answer: it says the same from the same place."""
-    kept = KSR.htable.sht_get(ACCEPTED, _repeater(register.claim))
-    return bool(kept == _fingerprint(register))
+def _is_repeated_register(claim: Claim) -> bool:
+    """Whether the phone has not heard our answer: the same bytes from the same address and port."""
+    return bool(KSR.htable.sht_get(ACCEPTED, _repeater(claim)) == _fingerprint())
 
 
 def _repeater(claim: Claim) -> str:
     return f"{claim.source} {claim.port} {claim.call_id}"
 
 
-def _fingerprint(register: Registration) -> int:
+def _fingerprint() -> int:
     # nobody outside knows the seed of hash(), which is the same in all workers
-    claim = register.claim
-    said = (register.via, register.cseq, claim.to, claim.credentials.response)
-    wanted = (register.contact, register.contacts, register.paths, register.expires)
-    return hash(said + wanted) & _INT
-
-
-def _refuse(reason: str) -> Outcome:
-    KSR.sl.sl_send_reply(403, reason)
-    return DONE
+    return hash(ambiguity.text("$mb")) & _INT

@@ -66,11 +66,12 @@ def refuse_guesses(source: str, account: str, call_id: str) -> Outcome:
     Replies: 403.
     """
     most = settings.active.max_guesses
-    of_network, of_account = _counted(_key_of_network(source)), _count(account)
+    network = _network(source)
+    of_network, of_account = _count(network), _count(account)
     if not (of_network or of_account):
         return CONTINUE
     uri = f"sip:{account}"
-    if _count(f"{_network(source)} {account}") >= most:
+    if _count(f"{network} {account}") >= most:
         banned = not _is_home(uri, with_port=True)
     elif of_account >= most or of_network >= most * ACCOUNTS:
         spent = _count(f"{call_id} {account}") >= most
@@ -109,10 +110,6 @@ def is_place_of(binding: str, source: str, port: int | None) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _key_of_network(source: str) -> str:
-    return _key(_network(source))
-
-
 def _network(source: str) -> str:
     """An IPv4 address, or the first half of an IPv6 address: what a provider gives a customer."""
     return source if ":" not in source else ipaddress.ip_address(source).exploded[:19]
@@ -140,11 +137,7 @@ def _key(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    return _counted(_key(text))
-
-
-def _counted(key: str) -> int:
-    return int(KSR.htable.sht_get(GUESSES, key) or 0)
+    return int(KSR.htable.sht_get(GUESSES, _key(text)) or 0)
 
 
 def _add(table: str, text: str) -> int:

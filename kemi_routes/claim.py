@@ -14,17 +14,20 @@ from kemi_routes.variables import reader
 OF_REGISTER, OF_OTHERS = "Authorization", "Proxy-Authorization"
 _REALM = "$ar"
 _CREDENTIALS = ("$aU", _REALM, "$adn", "$adu", "$adr", "$aa")
-_OTHERS = ("$ou", "$fd", "$fu", "$tu", "$si", "$sp", "$ci")
-_NONE = ("",) * len(_CREDENTIALS)
+_REST = (
+    *(f"$hdrc({header})" for header in (OF_REGISTER, OF_OTHERS)),
+    *("$ou", "$fd", "$fu", "$tu", "$si", "$sp", "$ci"),
+)
 _GIVEN = len(_CREDENTIALS)
-FIELDS = _GIVEN + 1 + len(_OTHERS)
+FIELDS = _GIVEN + len(_REST)
 
 
 class Claim(NamedTuple):
     """What a request says of its sender, and where it came from.
 
     credentials      the first ones, as module auth reads them; all '' where it can't
-    headers          how many headers of the name carry some
+    authorizations   how many headers carry some for us
+    proxies          how many carry some for a proxy; where there are, these are the first ones
     uri              the R-URI as it came
     domain           of the From URI
     sender, to       the URIs in From and To
@@ -32,7 +35,8 @@ class Claim(NamedTuple):
     """
 
     credentials: Credentials
-    headers: str
+    authorizations: str
+    proxies: str
     uri: str
     domain: str
     sender: str
@@ -42,19 +46,17 @@ class Claim(NamedTuple):
     call_id: str
 
 
-def reader_of(header: str, *more: str) -> Callable[[], list[str]]:
+def reader_of(*more: str) -> Callable[[], list[str]]:
     """A function that reads what `of` takes, and more variables behind it.
 
     Args:
-        header: the name of those that carry credentials.
         more: as for `variables.reader`.
     """
-    rest = (f"$hdrc({header})", *_OTHERS, *more)
-    read_all, read_rest = reader(*_CREDENTIALS, *rest), reader(*rest)
+    read_all, read_rest = reader(*_CREDENTIALS, *_REST, *more), reader(*_REST, *more)
 
     def read() -> list[str]:
         # of credentials that module auth can't read, each variable would be an error in the log
-        return read_all() if KSR.pv.gete(_REALM) else [*_NONE, *read_rest()]
+        return read_all() if KSR.pv.gete(_REALM) else [""] * _GIVEN + read_rest()
 
     return read
 
@@ -64,7 +66,7 @@ def of(values: list[str]) -> Claim:
     return Claim(Credentials._make(values[:_GIVEN]), *values[_GIVEN:FIELDS])
 
 
-_read_claim = reader_of(OF_OTHERS)
+_read_claim = reader_of()
 
 
 def read_claim() -> Claim:

@@ -15,8 +15,9 @@ import KSR
 
 from kemi_routes import identity, place, settings
 from kemi_routes.contacts import Contact
-from kemi_routes.outcome import CONTINUE, DONE, Outcome
+from kemi_routes.outcome import CONTINUE, Outcome
 from kemi_routes.registration import Registration
+from kemi_routes.replies import answer
 from kemi_routes.variables import NULL
 
 _URI = re.compile(
@@ -42,14 +43,14 @@ def refuse(asked: Registration, given: list[Contact]) -> Outcome:
     nated = KSR.isbflagset(settings.active.flb_nated)  # and then there is no Path
     for contact in contacts:
         if reason := fault(contact.uri):
-            return _answer(400, reason)
+            return answer(400, reason)
         if not believed and _leads_away(contact.uri, asked, nated, len(given) == 1):
-            return _answer(403, "Contact At Another Address")
+            return answer(403, "Contact At Another Address")
         if contact.has_received and not (believed or identity.is_trusted(asked.claim.source)):
             # a proxy says so where the phone is, and usrloc believes it more than the source
-            return _answer(403, "Contact At Another Address")
+            return answer(403, "Contact At Another Address")
     if asked.has_path and not (believed or nated) and _path_leads_away(asked.claim.source):
-        return _answer(403, "Path Of Another Address")
+        return answer(403, "Path Of Another Address")
     return CONTINUE
 
 
@@ -127,8 +128,3 @@ def _path_leads_away(source: str) -> bool:
     if host_of(first) == source and not KSR.is_myself(first):
         return False
     return not identity.is_trusted(source)
-
-
-def _answer(code: int, reason: str) -> Outcome:
-    KSR.sl.sl_send_reply(code, reason)
-    return DONE

@@ -45,7 +45,7 @@ def read(headers: Iterable[str], expires: str) -> list[Contact]:
 
     Args:
         headers: the bodies of the Contact headers.
-        expires: the Expires header's body without white space, '' where there is none.
+        expires: the Expires header's body without white space, NULL where there is none.
     Returns:
         [] for a query and for `*`.
     Raises:

@@ -27,9 +27,9 @@ _URI = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 LENGTHS = {"MD5": 32, "SHA-256": 64}  # hexadecimal digits of a hash
+_HASHES = {name: re.compile(f"[0-9a-fA-F]{{{length}}}") for name, length in LENGTHS.items()}
 _NONCE_LENGTH = 60  # base64 of 45 bytes, see `is_bound`
 _BOUND, _BOUND_LENGTH = 32, 21  # in it the bytes 24 to 39, but for their last two bits
-_NAMES = ("username", "realm", "nonce", "uri", "response", "algorithm")
 _MAX_USERNAME = 64 + len("@") + 64  # characters: the columns username and domain
 
 
@@ -72,7 +72,7 @@ def read(header: str) -> Credentials | None:
             raise Malformed("Malformed Credentials")
         fields[name] = field[2] if field[2] is not None else field[3]
         at = field.end()
-    return Credentials._make(fields.get(name, "") for name in _NAMES)
+    return Credentials._make(fields.get(name, "") for name in Credentials._fields)
 
 
 def check(
@@ -97,7 +97,7 @@ def check(
         raise Malformed("Malformed Credentials")
     if (given.algorithm.upper() or "MD5") != algorithm:
         raise Malformed("Digest Algorithm Was Not Offered")
-    if len(given.response) != LENGTHS[algorithm]:
+    if not _HASHES[algorithm].fullmatch(given.response):
         raise Malformed(f"Digest Response Is No {algorithm}")
     if not (is_same_uri(given.uri, uri) or _is_server(given.uri, uri, is_ours)):
         raise Malformed("Digest URI Is Not The Request-URI")

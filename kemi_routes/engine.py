@@ -103,17 +103,18 @@ def child_init(rank: int) -> int:
 
 def ksr_request_route(_msg: object) -> int:
     """Every SIP request: the steps one after the other, until one is done with it."""
-    step: Callable[..., object] = KSR.is_REGISTER
+    step: Callable[..., object] = STEPS[0]
     try:
         registers = KSR.is_REGISTER()
         for step in REGISTER_SCREENS if registers else STEPS:
             if step() is DONE:
                 return 1
-        step = registration.read
-        asked = registration.read()
-        for step in REGISTER_STEPS:  # pragma: no branch
-            if step(asked) is DONE:
-                break
+        if registers:  # pragma: no branch
+            step = registration.read
+            asked = registration.read()
+            for step in REGISTER_STEPS:  # pragma: no branch
+                if step(asked) is DONE:
+                    break
     except Exception as error:
         guard.fault(f"{step.__module__}.{step.__name__}", error)
     return 1

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import KSR
 
 from kemi_routes import auth, nat, patience, settings
-from kemi_routes.outcome import CONTINUE, DONE, Outcome
+from kemi_routes.outcome import CONTINUE, Outcome
+from kemi_routes.replies import answer
 
 # Return codes of registrar.lookup.
 NOT_FOUND = -1
@@ -35,7 +36,7 @@ def locate() -> Outcome:
         nat.follow_alias()
         return CONTINUE
     if KSR.pv.is_null("$rU"):
-        return _answer(484, "Address Incomplete")
+        return answer(484, "Address Incomplete")
     code = patience.hold(
         KSR.pv.gete("$rU"), lambda: int(KSR.registrar.lookup(settings.active.location_table))
     )
@@ -46,7 +47,7 @@ def locate() -> Outcome:
     if code == METHOD_NOT_ALLOWED:
         return _answer_not_allowed()
     if code != NOT_FOUND:
-        return _answer(500, "Server Internal Error")
+        return answer(500, "Server Internal Error")
     return _answer_offline()
 
 
@@ -67,7 +68,7 @@ def _answer_not_allowed() -> Outcome:
     count = KSR.pv.getvn(f"$ulc({PROFILE}=>count)", 0)
     taken = allow(KSR.pv.getvn(f"$(ulc({PROFILE}=>methods)[{i}])", 0) for i in range(count))
     KSR.hdr.append_to_reply(f"Allow: {taken}\r\n")
-    return _answer(405, "Method Not Allowed")
+    return answer(405, "Method Not Allowed")
 
 
 def _answer_offline() -> Outcome:
@@ -78,12 +79,7 @@ def _answer_offline() -> Outcome:
         failed=lambda code: code < 0 and code != NO_SUBSCRIBER,
     )
     if code is not None and code > 0:
-        return _answer(480, "Temporarily Unavailable")
+        return answer(480, "Temporarily Unavailable")
     if code == NO_SUBSCRIBER:
-        return _answer(404, "Not Found")
+        return answer(404, "Not Found")
     return auth.unavailable()
-
-
-def _answer(code: int, reason: str) -> Outcome:
-    KSR.sl.sl_send_reply(code, reason)
-    return DONE

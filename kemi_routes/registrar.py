@@ -12,7 +12,8 @@ import KSR
 from kemi_routes import auth, connection, contact_policy, contacts, patience, settings
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 from kemi_routes.registration import UDP, Registration
-from kemi_routes.variables import NULL, reader
+from kemi_routes.replies import answer
+from kemi_routes.variables import reader
 
 PROFILE = "phone"
 LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
@@ -39,7 +40,7 @@ def register(asked: Registration) -> Outcome:
     """
     expires = asked.expires.strip()
     if expires.isdigit() and int(expires) > LONGEST:
-        return _answer(400, "Expires Out Of Range")
+        return answer(400, "Expires Out Of Range")
     if patience.hold(asked.user, lambda: _store(asked)) is None:
         return auth.unavailable()
     return DONE
@@ -80,20 +81,20 @@ def _renews(asked: Registration, bindings: list[Binding]) -> bool:
 
 def _examine(asked: Registration, bindings: list[Binding]) -> Outcome:
     """Refuse what may not be bound, and remove what the phone has left."""
-    expires = "" if asked.expires == NULL else asked.expires.strip()
     try:
-        given = contacts.read(asked.all_contacts(), expires)
+        given = contacts.read(asked.all_contacts(), asked.expires.strip())
     except contacts.Malformed:
-        return _answer(400, "Malformed Contact")
+        return answer(400, "Malformed Contact")
     if contact_policy.refuse(asked, given) is DONE:
         return DONE
     if not given or any(contact.has_instance for contact in given):
         return CONTINUE
     known = [binding for binding in bindings if binding.callid == asked.claim.call_id]
     if any(_has_overtaken(binding, asked) for binding in known):
-        return _answer(400, "CSeq Out Of Order")
+        return answer(400, "CSeq Out Of Order")
+    alias = _alias(asked)
     for binding in known:
-        if contacts.is_outdated(binding.addr, given, _alias(asked)):
+        if contacts.is_outdated(binding.addr, given, alias):
             _remove(binding, asked)
     return CONTINUE
 
@@ -134,8 +135,3 @@ def _alias(asked: Registration) -> str:
     source = asked.claim.source
     host = f"[{source}]" if ":" in source else source
     return f";alias={host}~{asked.claim.port}~{asked.protocol}"
-
-
-def _answer(code: int, reason: str) -> Outcome:
-    KSR.sl.sl_send_reply(code, reason)
-    return DONE

@@ -15,8 +15,6 @@ UDP = "1"  # a protocol, as Kamailio numbers them
 class Registration(NamedTuple):
     """What a REGISTER says.
 
-    proxies        how many Proxy-Authorization headers there are
-    via            the first Via header's body; its branch tells one request from another
     expires        the Expires header's body, NULL without
     user           of the To URI
     protocol       that it came by, as a number: UDP is 1, TCP 2, TLS 3, WebSocket 5 and 6
@@ -26,8 +24,6 @@ class Registration(NamedTuple):
     """
 
     claim: Claim
-    proxies: str
-    via: str
     expires: str
     user: str
     cseq: str
@@ -47,8 +43,7 @@ class Registration(NamedTuple):
 
 
 _read = claim.reader_of(
-    claim.OF_REGISTER,
-    *("$hdrc(Proxy-Authorization)", "$(hdr(Via)[0])", "$hdr(Expires)", "$tU", "$cs", "$prid"),
+    *("$hdr(Expires)", "$tU", "$cs", "$prid"),
     *("$hdrc(Path)", "$hdrc(Contact)", "$(hdr(Contact)[0])"),
 )
 

@@ -189,6 +189,17 @@ def test_a_field_is_what_module_auth_takes_for_it(server: Ksr, old: str, new: st
     assert bindings(server) == []
 
 
+@pytest.mark.parametrize("part", [b"192.168.0.104", b"q=0.1"])
+def test_a_register_that_differs_in_any_byte_is_no_repetition(server: Ksr, part: bytes) -> None:
+    """Not even in its second Contact, from the same place."""
+    contacts = ["<sip:1111@192.168.0.103>", "<sip:1111@192.168.0.104>;q=0.1"]
+    headers = {"Authorization": answer(challenge(server)), "Contact": contacts}
+    data = register("1111", call_id="one", headers=headers)
+    assert server.receive(data, PHONE).reply.status == 200
+    assert server.receive(data, PHONE).reply.status == 200
+    assert is_stale(server.receive(data.replace(part, part[:-1] + b"5"), PHONE).reply)
+
+
 @pytest.mark.parametrize("scheme", ["Digest\u00a0", "Dige\u017ft "])
 def test_another_scheme_hides_no_credentials(server: Ksr, scheme: str) -> None:
     """Kamailio passes over what is no Digest to it, and so do we."""
