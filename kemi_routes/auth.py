@@ -7,20 +7,25 @@ the next nc) as long as NONCE_EXPIRES lasts; one that sends none gets a new nonc
 
 from __future__ import annotations
 
+import functools
 from enum import Enum
 
 import KSR
 
-from kemi_routes import ambiguity, bans, digest, ha1, identity, our_realm, settings
+from kemi_routes import ambiguity, bans, digest, guard, ha1, identity, our_realm, settings
 from kemi_routes.claim import OF_OTHERS, OF_REGISTER, Claim, read_claim
 from kemi_routes.digest import Credentials
 from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 from kemi_routes.registration import Registration
 from kemi_routes.replies import answer
+from kemi_routes.variables import BETWEEN, NULL, together
 
 QOP_AUTH = 1
 STALE = 16
+UNCHECKED = 0  # no code of module auth
+_DOMAINS = ("$fd", "$td", "$rd")
+_NEWCOMER = together("$ua", "$tt", *_DOMAINS)
 # The htable of accepted REGISTERs; its entries live as long as a phone may repeat one (timer F).
 ACCEPTED = "accepted"
 MAX_LOGGED = 64
@@ -58,24 +63,42 @@ def verdict(code: int, nonce_is_good: bool) -> Verdict:
 
 
 def challenge_newcomer() -> Outcome:
-    """Ask a phone that registers for its credentials, before the rest is read.
+    """Ask a phone that registers for its credentials, before anything else is read.
 
-    Replies: 401, 403 for a domain that is not ours.
+    Replies: 401. Whoever does not get it is looked at further.
     """
-    if not (KSR.is_myself_ruri() and KSR.is_myself_furi() and KSR.is_myself_turi()):
-        return answer(403, "Not A Domain Of This Server")
     if KSR.hdr.is_present(OF_REGISTER) > 0:
         return CONTINUE
-    return _challenge(KSR.pv.gete("$fd").lower())
+    try:
+        realm = _realm_of(KSR.pv.gete(_NEWCOMER))
+    except UnicodeDecodeError:  # a User-Agent need not be text
+        return CONTINUE
+    return _challenge(realm) if realm else CONTINUE
 
 
-def registrant(asked: Registration) -> Outcome:
+# phones have few names and our domains are few
+@functools.lru_cache(maxsize=256)
+def _realm_of(newcomer: str) -> str:
+    """The realm of a phone that is to be challenged; '' where that is not plain to see."""
+    agent, _, rest = newcomer.partition(BETWEEN)
+    tag, *domains = rest.split(BETWEEN)
+    if len(domains) != len(_DOMAINS) or tag != NULL or guard.is_scanner(agent):
+        return ""
+    ours = all(KSR.is_myself(f"sip:{domain}") for domain in domains)
+    return domains[0].lower() if ours else ""
+
+
+def registrant(asked: Registration, code: int = UNCHECKED) -> Outcome:
     """Let a REGISTER pass that comes from one of our users.
 
+    Args:
+        code: what `ha1` has returned for its credentials, if it was asked before.
     Replies: 401, 403 for credentials of somebody else, 400 for credentials that don't belong to
     the request, 503 with Retry-After while the database does not answer.
     """
-    return _check_credentials(asked.claim, registers=True)
+    if not (KSR.is_myself_ruri() and KSR.is_myself_furi() and KSR.is_myself_turi()):
+        return answer(403, "Not A Domain Of This Server")
+    return _check_credentials(asked.claim, registers=True, code=code)
 
 
 def caller() -> Outcome:
@@ -100,7 +123,7 @@ def unavailable() -> Outcome:
     return answer(503, "Service Unavailable")
 
 
-def _check_credentials(claim: Claim, *, registers: bool) -> Outcome:
+def _check_credentials(claim: Claim, *, registers: bool, code: int = UNCHECKED) -> Outcome:
     realm = claim.domain.lower()
     given = None
     try:
@@ -114,13 +137,13 @@ def _check_credentials(claim: Claim, *, registers: bool) -> Outcome:
     account = bans.account_of(given.username, realm)
     if bans.refuse_guesses(claim.source, account, claim.call_id) is DONE:
         return DONE
-    code = _check_password(claim, realm, given, registers)
+    if code == UNCHECKED:
+        code = _check_password(claim, realm, given, registers)
     if code > 0:
         if registers:
             _remember_register(claim)
         return CONTINUE
-    used_up = code in (Code.STALE_NONCE, Code.NONCE_REUSED)
-    if used_up and registers and _is_repeated_register(claim):
+    if code in ha1.USED_UP and registers and _is_repeated_register(claim):
         return CONTINUE
     if code in (Code.WRONG_PASSWORD, Code.UNKNOWN_USER):
         bans.count_guess(claim.source, account, claim.call_id)

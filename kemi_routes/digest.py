@@ -95,12 +95,29 @@ def check(
         raise Malformed("Username Too Long")
     if not given.username.isprintable():
         raise Malformed("Malformed Credentials")
-    if (given.algorithm.upper() or "MD5") != algorithm:
+    if not is_offered(given.algorithm, algorithm):
         raise Malformed("Digest Algorithm Was Not Offered")
     if not _HASHES[algorithm].fullmatch(given.response):
         raise Malformed(f"Digest Response Is No {algorithm}")
-    if not (is_same_uri(given.uri, uri) or _is_server(given.uri, uri, is_ours)):
+    if not is_for(given.uri, uri, is_ours):
         raise Malformed("Digest URI Is Not The Request-URI")
+
+
+def is_offered(given: str, algorithm: str) -> bool:
+    """Whether the `algorithm` of credentials is the one of the challenge; '' means MD5."""
+    return (given.upper() or "MD5") == algorithm
+
+
+def is_for(given: str, asked: str, is_ours: Callable[[str], bool]) -> bool:
+    """Whether the `uri` of credentials is the R-URI, or only our own address: SIPp gives that for
+    whatever it asks us.
+
+    Args:
+        is_ours: whether a URI is one of this server, as `KSR.is_myself` says.
+    """
+    if is_same_uri(given, asked):
+        return True
+    return "@" not in given and is_ours(given) and is_ours(asked)
 
 
 def is_same_uri(given: str, asked: str) -> bool:
@@ -117,11 +134,6 @@ def is_same_uri(given: str, asked: str) -> bool:
     if one["port"] and other["port"] and one["port"] != other["port"]:
         return False
     return _place(one) == _place(other)
-
-
-def _is_server(given: str, asked: str, is_ours: Callable[[str], bool]) -> bool:
-    """Whether the `uri` is only our own address: SIPp gives that for whatever it asks us."""
-    return "@" not in given and is_ours(given) and is_ours(asked)
 
 
 def _place(uri: re.Match[str]) -> tuple[str, str | None, str]:

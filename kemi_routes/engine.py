@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import ParamSpec
 
 import KSR
 
@@ -28,6 +29,7 @@ from kemi_routes import (
     registrar,
     registration,
     relay,
+    renewal,
     seal,
     settings,
     websocket,
@@ -36,6 +38,7 @@ from kemi_routes import (
 from kemi_routes.outcome import DONE, Outcome
 from kemi_routes.registration import Registration
 
+P = ParamSpec("P")
 CALLBACKS = (
     "child_init",
     "ksr_request_route",
@@ -64,14 +67,15 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
     location.locate,
     relay.send,
 )
-# A REGISTER ends in the registrar: what is there for calls and against loops is passed over. Most
-# of it is read when it has credentials, and NAT is looked at when they are right: a phone that is
-# only challenged needs no alias.
+# A REGISTER ends in the registrar: what is there for calls and against loops is passed over. Hardly
+# anything is read of a phone that is only challenged, or that says the same as before.
 REGISTER_SCREENS: tuple[Callable[[], Outcome], ...] = (
     bans.limit_rate,
     guard.screen_register,
-    dialog.refuse_tag,
     auth.challenge_newcomer,
+    renewal.renew,
+    guard.drop_scanner,
+    dialog.refuse_tag,
 )
 REGISTER_STEPS: tuple[Callable[[Registration], Outcome], ...] = (
     auth.registrant,
@@ -98,6 +102,7 @@ def child_init(rank: int) -> int:
     """Each Kamailio process, at start and after a reload."""
     patience.join(rank)
     orphan.join()
+    renewal.forget_all()
     return 0
 
 
@@ -112,9 +117,10 @@ def ksr_request_route(_msg: object) -> int:
         if registers:  # pragma: no branch
             step = registration.read
             asked = registration.read()
-            for step in REGISTER_STEPS:  # pragma: no branch
+            for step in REGISTER_STEPS:
                 if step(asked) is DONE:
-                    break
+                    return 1
+            _unasked(renewal.remember, asked)
     except Exception as error:
         guard.fault(f"{step.__module__}.{step.__name__}", error)
     return 1
@@ -153,13 +159,13 @@ def ksr_xhttp_event(_msg: object, _event: str) -> int:
 def ksr_rtimer_probe(_msg: object, _event: str) -> int:
     """Five times a second, in a process of its own (rtimer): is the database back? And if the main
     process is gone, it writes the bindings before it ends."""
-    _timed(orphan.watch)
-    return _timed(ha1.probe)
+    _unasked(orphan.watch)
+    return _unasked(ha1.probe)
 
 
 def ksr_rtimer_listener(_msg: object, _event: str) -> int:
     """Twice a second, in a process of its own (rtimer): which subscribers have changed."""
-    return _timed(listener.tick)
+    return _unasked(listener.tick)
 
 
 def _guarded(handle: Callable[[], None]) -> int:
@@ -170,9 +176,10 @@ def _guarded(handle: Callable[[], None]) -> int:
     return 1
 
 
-def _timed(work: Callable[[], None]) -> int:
+def _unasked(work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> int:
+    """What nobody waits for: a request has its reply, or there is none."""
     try:
-        work()
+        work(*args, **kwargs)
     except Exception as error:
         KSR.err(f"kemi-routes: {work.__module__}.{work.__name__} failed: {error!r}\n")
     return 1

@@ -36,7 +36,7 @@ def screen() -> Outcome:
     Replies: 483 (RFC 3261 16.3), 400, 416 and 420 from the sanity module, 200 to a keepalive.
     """
     KSR.force_rport()
-    if _is_scanner(ambiguity.text("$ua")):
+    if drop_scanner() is DONE:
         return DONE
     if KSR.maxfwd.process_maxfwd(MAX_FORWARDS) < 0:
         KSR.sl.sl_send_reply(483, "Too Many Hops")
@@ -55,11 +55,21 @@ def screen_register() -> Outcome:
     Replies: 400, 416 and 420 from the sanity module.
     """
     KSR.force_rport()
-    if _is_scanner(ambiguity.text("$ua")):
-        return DONE
     if KSR.sanity.sanity_check(SANITY_REGISTER, SANITY_URIS) < 0:
         return _refuse_malformed()
     return CONTINUE
+
+
+def drop_scanner() -> Outcome:
+    """Leave without an answer what says that it is a scanner."""
+    return DONE if is_scanner(ambiguity.text("$ua")) else CONTINUE
+
+
+# phones have few names, and who sends many fills 128 places, with 8 MB at most
+@functools.lru_cache(maxsize=128)
+def is_scanner(agent: str) -> bool:
+    """Whether a User-Agent is one of those that only look for servers to attack."""
+    return any(name in agent.lower() for name in SCANNERS)
 
 
 def outside_dialog() -> Outcome:
@@ -104,12 +114,6 @@ def _refuse_malformed() -> Outcome:
     else:
         KSR.sanity.sanity_reply()
     return DONE
-
-
-# phones have few names, and who sends many fills 128 places, with 8 MB at most
-@functools.lru_cache(maxsize=128)
-def _is_scanner(agent: str) -> bool:
-    return any(name in agent.lower() for name in SCANNERS)
 
 
 def _call_id() -> str:

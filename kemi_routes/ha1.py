@@ -7,7 +7,6 @@ listener renews while it sees what changes in the database. Without that value n
 
 from __future__ import annotations
 
-import re
 import secrets
 import zlib
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from enum import IntEnum
 import KSR
 
 from kemi_routes import digest, patience, settings
+from kemi_routes.variables import reader
 
 COLUMNS = ("ha1", "ha1b")
 # Their number bounds the memory for unknown users, however many are tried.
@@ -25,8 +25,8 @@ MOMENT = 1
 DAY = 86400
 
 HA1_INPUT = 1
-HASH = re.compile("[0-9a-f]+")
-# auth_db.auth_check: the digest user is the user in From, and in a REGISTER in To as well.
+HEXADECIMAL = "0123456789abcdef"
+# auth_check, pv_auth_check: the digest user is the user in From, and in a REGISTER in To as well.
 CHECK_IDENTITY = 1
 # auth_db.is_subscriber: match the domain too; load the columns of load_credentials.
 WITH_DOMAIN = 1
@@ -47,6 +47,12 @@ class Code(IntEnum):
     NONCE_REUSED = -6
     USER_MISMATCH = -8
     NO_DATABASE = -100
+
+
+USED_UP = (Code.STALE_NONCE, Code.NONCE_REUSED)
+# As variables: what `_trust` reads, and what is kept of the user in From.
+TRUST, OWN = "$sht(revocation=>trust)", "$sht(ha1=>$fU@$fd)"
+_read_loaded = reader("$aU", *(f"$avp({column})" for column in COLUMNS))
 
 
 def check(realm: str, username: str, own: str, registers: bool) -> int:
@@ -78,6 +84,51 @@ def check(realm: str, username: str, own: str, registers: bool) -> int:
     elif code == Code.UNKNOWN_USER:
         KSR.htable.sht_setxs("unknown", _slot(key), key, MOMENT)
     return code
+
+
+def ask(realm: str) -> int:
+    """Check the credentials of a request that has no others with the database, and keep nothing.
+
+    Args:
+        realm: the domain in From, in lower case.
+    Returns:
+        As `check`.
+    """
+    code = _auth_check(realm)
+    if code <= 0:
+        return code
+    username, *hashes = _read_loaded()
+    return code if _is_hash(hashes["@" in username]) else Code.WRONG_PASSWORD
+
+
+def compare_own(realm: str, kept: str) -> int:
+    """Check the credentials of a REGISTER with what is kept of the user in its From.
+
+    Args:
+        realm: the domain in From, in lower case.
+        kept: the value of OWN.
+    Returns:
+        1 or a negative return code of `pv_auth_check`; `recheck_own` knows better where it is
+        no matter of the nonce.
+    """
+    return int(KSR.auth.pv_auth_check(realm, kept, HA1_INPUT, CHECK_IDENTITY))
+
+
+def recheck_own(realm: str, kept: str, code: int) -> int:
+    """Ask the database before a wrong password is refused.
+
+    Args:
+        code: what `compare_own` has returned.
+    Returns:
+        As `check`.
+    """
+    if code != Code.WRONG_PASSWORD:
+        return code
+    user = KSR.pv.gete("$fU")
+    if KSR.pv.gete("$aU") != user:
+        # its HA1 is another one, and the nonce is used up by now
+        return Code.STALE_NONCE
+    return _recheck("ha1", f"{user}@{realm}", realm, kept)
 
 
 def probe() -> None:
@@ -171,17 +222,19 @@ def _compare(realm: str, ha1: str) -> int:
 
 
 def _ask_database(realm: str, username: str) -> int:
+    code = _auth_check(realm)
+    if code > 0 and not _is_hash(_loaded("ha1b" if "@" in username else "ha1")):
+        return Code.WRONG_PASSWORD
+    return code
+
+
+def _auth_check(realm: str) -> int:
     table = settings.active.subscriber_table
     code = patience.ask(
         lambda: int(KSR.auth_db.auth_check(realm, table, CHECK_IDENTITY)),
         failed=lambda code: code == Code.ERROR,
     )
-    if code is None:
-        return Code.NO_DATABASE
-    if code > 0 and not _is_hash(_loaded("ha1b" if "@" in username else "ha1")):
-        # auth_db takes any text for a hash: that of who has blocked a subscriber is no secret
-        return Code.WRONG_PASSWORD
-    return code
+    return Code.NO_DATABASE if code is None else code
 
 
 def _loaded(column: str) -> str:
@@ -190,8 +243,9 @@ def _loaded(column: str) -> str:
 
 
 def _is_hash(text: str) -> bool:
+    # auth_db takes any text for a hash: that of who has blocked a subscriber is no secret
     length = digest.LENGTHS[settings.active.digest_algorithm]
-    return len(text) == length and HASH.fullmatch(text) is not None
+    return len(text) == length and not text.strip(HEXADECIMAL)
 
 
 def _recheck(column: str, key: str, realm: str, kept: str) -> int:

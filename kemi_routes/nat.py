@@ -27,8 +27,18 @@ def find_registrant(asked: Registration) -> Outcome:
     (RFC 3327).
     """
     if not asked.has_path and (_is_nated() or contact_policy.needs_alias(asked)):
-        _alias_binding(asked)
+        # without one, `received` leads to the phone as well
+        alias_binding(with_alias=contact_policy.takes_alias(asked))
     return CONTINUE
+
+
+def alias_binding(*, with_alias: bool = True) -> None:
+    """Give the Contact of a REGISTER its alias, and mark the binding: its phone is behind NAT."""
+    if with_alias:
+        KSR.nathelper.set_contact_alias_trim()
+    # pings go to the received address of a binding; its Contact's host is private
+    KSR.nathelper.fix_nated_register()
+    KSR.setbflag(settings.active.flb_nated)
 
 
 def find_caller() -> Outcome:
@@ -85,15 +95,6 @@ def remember_dialog() -> None:
 
 def _is_nated() -> bool:
     return bool(KSR.nathelper.nat_uac_test(settings.active.nat_test) > 0)
-
-
-def _alias_binding(asked: Registration) -> None:
-    # without one, `received` leads to the phone as well
-    if contact_policy.takes_alias(asked):
-        KSR.nathelper.set_contact_alias_trim()
-    # pings go to the received address of a binding; its Contact's host is private
-    KSR.nathelper.fix_nated_register()
-    KSR.setbflag(settings.active.flb_nated)
 
 
 def _set_alias(nated: bool) -> bool:

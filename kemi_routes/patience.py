@@ -109,7 +109,7 @@ def hold(user: str, work: Callable[[], T]) -> T | None:
 def _places() -> int:
     """How many workers of this pool may wait for the database."""
     spared = settings.active.children - 1
-    if KSR.pv.get("$proto") != "udp":
+    if not KSR.is_UDP():
         # a TCP worker that waits takes its other connections along
         spared = settings.active.children // 2
     return max(1, spared)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,34 +15,60 @@ from kemi_routes.replies import answer
 from kemi_routes.variables import reader
 
 PROFILE = "phone"
+# Seconds in which a phone may repeat a REGISTER (RFC 3261 17.1.2: timer F); usrloc's cseq_delay.
+REPEATED = 32
 LONGEST = 2**32 - 1  # seconds (RFC 3261 20.19)
-_ONLY_EXPIRES = re.compile(r";expires=[0-9]+")
 
 
 class Binding(NamedTuple):
-    """A stored Contact, as `$ulc` names it: usrloc's id of it, its URI, and the REGISTER that
-    made it."""
+    """A stored Contact, as `$ulc` names it: usrloc's id of it, its URI, the REGISTER that made it,
+    and when that was (Unix time)."""
 
     ruid: str
     addr: str
     callid: str
     cseq: str
+    modified: str
 
 
 def register(asked: Registration) -> Outcome:
-    """Store the bindings of a REGISTER; `save` sends the reply, on failure too.
+    """Store the bindings of a REGISTER.
 
-    Replies: 400 to a REGISTER that a later one of the same phone has overtaken (RFC 3261 10.3),
-    to an Expires of more than 32 bits, which Kamailio would take for a short one, and to a Contact
-    that can't be, or that could be read in two ways; 403 to one that leads to somebody else; 503
-    while usrloc is stuck with the bindings.
+    Replies: those of `save`; 400 to a REGISTER that a later one of the same phone has overtaken
+    (RFC 3261 10.3), to an Expires of more than 32 bits, which Kamailio would take for a short one,
+    and to a Contact that can't be, or that could be read in two ways; 403 to one that leads to
+    somebody else; 503 while usrloc is stuck with the bindings.
     """
     expires = asked.expires.strip()
     if expires.isdigit() and int(expires) > LONGEST:
         return answer(400, "Expires Out Of Range")
-    if patience.hold(asked.user, lambda: _store(asked)) is None:
-        return auth.unavailable()
-    return DONE
+    outcome = patience.hold(asked.user, lambda: _store(asked))
+    return auth.unavailable() if outcome is None else outcome
+
+
+def save(protocol: str) -> Outcome:
+    """Let module registrar do it.
+
+    Args:
+        protocol: as in `Registration`.
+    Replies: 200 with all bindings; 400 and others, with P-Registrar-Error.
+    Returns:
+        CONTINUE where it did; the REGISTER has its reply in any case.
+    """
+    if KSR.registrar.save(settings.active.location_table, 0) < 0:
+        return DONE
+    if protocol != UDP:
+        connection.keep()
+    return CONTINUE
+
+
+def has_stored(aor: str, call_id: str, cseq: str) -> bool:
+    """Whether a REGISTER has been here a moment ago: usrloc takes it for a repetition."""
+    now = KSR.pv.get("$Ts")
+    return any(
+        (binding.callid, binding.cseq) == (call_id, cseq) and int(binding.modified) + REPEATED > now
+        for binding in _bindings(aor)
+    )
 
 
 def log_removal() -> None:
@@ -55,28 +80,9 @@ def log_removal() -> None:
 
 
 def _store(asked: Registration) -> Outcome:
-    bindings = _bindings(asked.claim.to)
-    if not _renews(asked, bindings) and _examine(asked, bindings) is DONE:
+    if _examine(asked, _bindings(asked.claim.to)) is DONE:
         return DONE
-    code = KSR.registrar.save(settings.active.location_table, 0)
-    if code > 0 and asked.protocol != UDP:
-        connection.keep()
-    return DONE
-
-
-def _renews(asked: Registration, bindings: list[Binding]) -> bool:
-    """Whether a phone only says once more that it is where its one binding is: that was examined
-    when it was stored, and leaves nothing to remove."""
-    if len(bindings) != 1 or asked.contacts != "1" or asked.has_path:
-        return False
-    binding = bindings[0]
-    bracketed, closed, parameters = asked.contact.partition(">")
-    return (
-        bracketed + _alias(asked) == f"<{binding.addr}"
-        and (not parameters or _ONLY_EXPIRES.fullmatch(parameters) is not None)
-        and closed == ">"
-        and not _has_overtaken(binding, asked)
-    )
+    return save(asked.protocol)
 
 
 def _examine(asked: Registration, bindings: list[Binding]) -> Outcome:

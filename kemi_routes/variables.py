@@ -10,7 +10,12 @@ from collections.abc import Callable
 import KSR
 
 NULL = "<null>"  # what Kamailio writes for a variable without a value, as `KSR.pv.getw` does
-_BETWEEN = "\x1f"  # ASCII's unit separator, which no header may have
+BETWEEN = "\x1f"  # ASCII's unit separator, which no header may have
+
+
+def together(*names: str) -> str:
+    """One variable that has the values of others in it, with BETWEEN between them."""
+    return f"$_s({BETWEEN.join(names)})"
 
 
 def reader(*names: str) -> Callable[[], list[str]]:
@@ -22,10 +27,10 @@ def reader(*names: str) -> Callable[[], list[str]]:
         It gives their values for the message that is routed, as texts, and NULL for one that has
         none; it raises UnicodeDecodeError where one is no UTF-8.
     """
-    together = f"$_s({_BETWEEN.join(names)})"
+    all_of_them = together(*names)
 
     def read() -> list[str]:
-        values = KSR.pv.gete(together).split(_BETWEEN)
+        values = KSR.pv.gete(all_of_them).split(BETWEEN)
         if len(values) == len(names):
             return values
         # a value has the separator in it, or they are too long together (pv_buffer_size)

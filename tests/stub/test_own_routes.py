@@ -60,7 +60,7 @@ def test_the_steps_of_a_request(server: Ksr) -> None:
     ran = [step for step in result.steps if step.partition(".")[0] in modules and "._" not in step]
     assert ran == [
         "engine.ksr_request_route", "bans.limit_rate", "guard.screen_register",
-        "dialog.refuse_tag", "auth.challenge_newcomer",
+        "auth.challenge_newcomer", "guard.is_scanner",
     ]  # fmt: skip
     assert result.reply.status == 401
 

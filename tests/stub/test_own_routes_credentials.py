@@ -138,18 +138,14 @@ def answer(challenge: str, username: str, ha1: str) -> str:
     )
 
 
-def test_that_answer_lets_in_who_knows_the_hash(server: Ksr) -> None:
+@pytest.mark.parametrize(("username", "column"), [("1111", "ha1"), (AOR, "ha1b")])
+def test_that_answer_lets_in_who_knows_the_hash(server: Ksr, username: str, column: str) -> None:
     """So it is not for another reason that it is refused above."""
-    for username, column in (("1111", "ha1"), (AOR, "ha1b")):
-        challenge = server.receive(register("1111", call_id="one")).reply["WWW-Authenticate"]
-        value = answer(challenge, username, server.subscribers.rows[0][column])
-        assert (
-            server.receive(
-                register("1111", call_id="one", headers={"Authorization": value})
-            ).reply.status
-            == 200
-        )
-        assert kept(server, column) == [AOR]
+    challenge = server.receive(register("1111", call_id="one")).reply["WWW-Authenticate"]
+    value = answer(challenge, username, server.subscribers.rows[0][column])
+    data = register("1111", call_id="one", headers={"Authorization": value})
+    assert server.receive(data).reply.status == 200
+    assert kept(server, column) == [AOR]
 
 
 def test_nothing_is_kept_when_it_is_switched_off(ksr: Ksr, database: Path) -> None:

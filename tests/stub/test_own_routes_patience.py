@@ -106,7 +106,7 @@ def test_bindings_that_another_worker_is_stuck_with_are_503(server: Ksr) -> None
     callee = bob(server)
     callee.register()
     others_wait(server, f"bindings {hash('2222') % patience.QUEUES}")
-    assert callee.register().status == 503
+    assert callee.register(expires=600).status == 503
     called = server.receive(message("sip:2222@example.test", sender=STRANGER)).reply
     assert (called.status, called["Retry-After"]) == (503, "10")
     assert alice(server).register().status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -14,6 +15,7 @@ from .own_routes import DOMAIN, start
 
 PHONE, THIEF = ("203.0.113.5", 40123), ("198.51.100.77", 5060)
 URI = f"sip:{DOMAIN}"
+CSEQ = itertools.count(1)
 SECRET = "a secret of at least thirty-two characters"
 
 
@@ -39,8 +41,13 @@ def send(
     call_id: str = "one",
     contact: str = "<sip:1111@192.168.0.103:5060>",
 ) -> Message:
-    headers = {"Authorization": given}
-    data = register("1111", call_id=call_id, contact=contact, headers=headers)
+    data = register(
+        "1111",
+        call_id=call_id,
+        cseq=next(CSEQ),
+        contact=contact,
+        headers={"Authorization": given},
+    )
     return server.receive(data, source).reply
 
 
