@@ -137,20 +137,40 @@ def evaluate(world: World, text: str) -> str | None:
         UnknownVariable: strict mode.
     """
     out, at = [], 0
-    while at < len(text):
-        dollar = text.find("$", at)
-        if dollar < 0:
-            break
-        out.append(text[at:dollar])
+    for before, spec, end in _pieces(world.version, text):
+        out.append(before)
+        checked = _loaded(world, spec) if isinstance(spec, Spec) else spec
+        if isinstance(checked, BadSpec):
+            _refused(world, text[at + len(before) :], checked)
+            return None
+        out.append(_shown(world, checked))
+        at = end
+    return "".join([*out, text[at:]])
+
+
+@functools.lru_cache(maxsize=1024)
+def _pieces(version: str, text: str) -> tuple[tuple[str, Spec | BadSpec, int], ...]:
+    """The variables in a text, each with what stands before it and where it ends; the last one may
+    be none."""
+    pieces: list[tuple[str, Spec | BadSpec, int]] = []
+    at = 0
+    while (dollar := text.find("$", at)) >= 0:
+        before = text[at:dollar]
         try:
             spec, at = parse(text, dollar)
-            _check_version(world.version, spec)
-            _check_loaded(world, spec.variable.name)
+            _check_version(version, spec)
         except BadSpec as error:
-            _refused(world, text[dollar:], error)
-            return None
-        out.append(_shown(world, spec))
-    return "".join([*out, text[at:]])
+            return (*pieces, (before, error, dollar))
+        pieces.append((before, spec, at))
+    return tuple(pieces)
+
+
+def _loaded(world: World, spec: Spec) -> Spec | BadSpec:
+    try:
+        _check_loaded(world, spec.variable.name)
+    except BadSpec as error:
+        return error
+    return spec
 
 
 def _shown(world: World, spec: Spec) -> str:
