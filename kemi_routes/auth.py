@@ -25,7 +25,7 @@ QOP_AUTH = 1
 STALE = 16
 UNCHECKED = 0  # no code of module auth
 _DOMAINS = ("$fd", "$td", "$rd")
-_NEWCOMER = together("$ua", "$tt", *_DOMAINS)
+_NEWCOMER = together(f"$hdrc({OF_REGISTER})", "$tt", "$ua", *_DOMAINS)
 # The htable of accepted REGISTERs; its entries live as long as a phone may repeat one (timer F).
 ACCEPTED = "accepted"
 MAX_LOGGED = 64
@@ -67,12 +67,12 @@ def challenge_newcomer() -> Outcome:
 
     Replies: 401. Whoever does not get it is looked at further.
     """
-    if KSR.hdr.is_present(OF_REGISTER) > 0:
-        return CONTINUE
     try:
-        realm = _realm_of(KSR.pv.gete(_NEWCOMER))
+        newcomer = KSR.pv.gete(_NEWCOMER)
     except UnicodeDecodeError:  # a User-Agent need not be text
         return CONTINUE
+    # '' is what is too long to be read in one go
+    realm = _realm_of(newcomer) if newcomer else ""
     return _challenge(realm) if realm else CONTINUE
 
 
@@ -80,9 +80,8 @@ def challenge_newcomer() -> Outcome:
 @functools.lru_cache(maxsize=256)
 def _realm_of(newcomer: str) -> str:
     """The realm of a phone that is to be challenged; '' where that is not plain to see."""
-    agent, _, rest = newcomer.partition(BETWEEN)
-    tag, *domains = rest.split(BETWEEN)
-    if len(domains) != len(_DOMAINS) or tag != NULL or guard.is_scanner(agent):
+    given, tag, agent, *domains = newcomer.split(BETWEEN)
+    if (given, tag) != ("0", NULL) or len(domains) != len(_DOMAINS) or guard.is_scanner(agent):
         return ""
     ours = all(KSR.is_myself(f"sip:{domain}") for domain in domains)
     return domains[0].lower() if ours else ""

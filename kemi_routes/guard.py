@@ -28,14 +28,18 @@ SCANNERS = (
 )
 
 
+def reply_to_source() -> Outcome:
+    """Let replies go to where the request came from (RFC 3581), even when the phone did not ask for
+    it: it can't know that there is a NAT."""
+    KSR.force_rport()
+    return CONTINUE
+
+
 def screen() -> Outcome:
     """Refuse what no server should route, and answer keepalives.
 
-    Replies go to where the request came from (RFC 3581), even when the phone did not ask for it:
-    it can't know that there is a NAT.
     Replies: 483 (RFC 3261 16.3), 400, 416 and 420 from the sanity module, 200 to a keepalive.
     """
-    KSR.force_rport()
     if drop_scanner() is DONE:
         return DONE
     if KSR.maxfwd.process_maxfwd(MAX_FORWARDS) < 0:
@@ -54,7 +58,6 @@ def screen_register() -> Outcome:
 
     Replies: 400, 416 and 420 from the sanity module.
     """
-    KSR.force_rport()
     if KSR.sanity.sanity_check(SANITY_REGISTER, SANITY_URIS) < 0:
         return _refuse_malformed()
     return CONTINUE

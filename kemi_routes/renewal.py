@@ -22,6 +22,7 @@ import functools
 import KSR
 
 from kemi_routes import auth, digest, ha1, nat, patience, registrar, registration, settings
+from kemi_routes.claim import OF_REGISTER
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 from kemi_routes.registration import Registration
 from kemi_routes.variables import BETWEEN, NULL, reader, together
@@ -30,7 +31,7 @@ TABLE = "renewals"
 _NATED = "nated "
 # What a phone says each time.
 _SAID = (
-    *("$ou", "$fu", "$tu", "$tt", "$si", "$sp", "$ua", "$hdrc(Path)", "$hdrc(Contact)", "$ct"),
+    *("$ou", "$fu", "$tu", "$tt", "$si", "$sp", "$hdrc(Path)", "$hdrc(Contact)", "$ct"),
     "$hdr(Expires)",
 )
 _APART = (
@@ -50,9 +51,12 @@ def renew() -> Outcome:
 
     Replies: those of `registrar.save`, or of `auth.registrant`.
     """
-    text = _read(_ALL)
-    if text.count(BETWEEN) != len(_APART) + len(_SAID) - 1:
+    if KSR.hdr.is_present(OF_REGISTER) < 0:
         return CONTINUE
+    text = _read(_ALL)
+    if not text:
+        return CONTINUE
+    # of these only $fd may have a BETWEEN in it, and then there is one too many in `said` as well
     kept, trust, own, given, realm, protocol, said = text.split(BETWEEN, len(_APART))
     mark = str(hash(said))
     nated = kept == _NATED + mark
