@@ -31,6 +31,12 @@ class Ran(NamedTuple):
     retransmissions: int
 
 
+def numbers(size: int, count: int, seed: int) -> list[int]:
+    """`count` of `size` subscribers, the same for every configuration."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    return [rng.randrange(size) for _ in range(count)]
+
+
 class Load:
     """SIPp on one port, and a phone that answers calls on another."""
 
@@ -51,10 +57,9 @@ class Load:
         """A file for SIPp with `count` of `size` subscribers."""
         path = self.path / f"users-{size}-{count}-{seed}.csv"
         if not path.exists():
-            rng = random.Random(seed)  # noqa: S311 - no secret, the same for every configuration
             lines = [
                 f"{user(n)};[authentication username={user(n)} password={password(n)}]"
-                for n in (rng.randrange(size) for _ in range(count))
+                for n in numbers(size, count, seed)
             ]
             path.write_text("SEQUENTIAL\n" + "\n".join(lines) + "\n")
         return path

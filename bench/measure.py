@@ -17,9 +17,9 @@ from attrs import frozen
 from tests.live.postgres import PostgresServer
 from tests.live.server import ROOT
 
-from . import cpu
+from . import burst, cpu
 from .database import connect, fill, version
-from .load import REFRESHES, Load, Ran
+from .load import REFRESHES, Load, Ran, numbers
 from .probe import probe
 from .results import Results, Sample
 from .servers import CONFIGURATIONS, Config, NotStartedError, Server
@@ -36,6 +36,7 @@ class Plan:
     registrations: int
     refreshes: int
     refusals: int
+    bursts: int
     calls: int
     call_rate: int
     latency_seconds: float
@@ -46,11 +47,11 @@ class Plan:
         return self.sizes[len(self.sizes) // 2]
 
 
-FULL = Plan((10_000, 100_000, 1_000_000), 5, 4000, 1000, 6000, 600, 200, 4.0)
-SMALL = Plan((500, 2_000, 5_000), 5, 1000, 300, 1000, 200, 100, 2.0)
-SMOKE = Plan((200,), 1, 60, 20, 60, 20, 50, 0.5)
+FULL = Plan((10_000, 100_000, 1_000_000), 5, 4000, 1000, 6000, 30, 600, 200, 4.0)
+SMALL = Plan((500, 2_000, 5_000), 5, 1000, 300, 1000, 7, 200, 100, 2.0)
+SMOKE = Plan((200,), 1, 130, 20, 60, 1, 20, 50, 0.5)
 PLANS = {"full": FULL, "small": SMALL, "smoke": SMOKE}
-LOADS = ("stub", "start", "register", "refresh", "refuse", "call", "latency", "write")
+LOADS = ("stub", "start", "register", "burst", "refresh", "refuse", "call", "latency", "write")
 
 
 class Bench:
@@ -173,6 +174,12 @@ class Bench:
         count = self._plan.registrations
         users = self._load.users(size, count, turn)
         return self._cost(server, lambda: self._load.run("register", server.port, users, count))
+
+    def _burst(self, server: Server, size: int, turn: int) -> Sample:
+        phones = numbers(size, self._plan.registrations, turn)
+        with cpu.on(cpu.cores()[1]):
+            rate = burst.rate(server.pid, server.port, self._load.phones, phones, self._plan.bursts)
+        return {"rate": rate}
 
     def _refresh(self, server: Server, size: int, turn: int) -> Sample | None:
         if not server.config.authenticates:

@@ -30,10 +30,7 @@ def probe(port: int, size: int, over: Callable[[], bool]) -> list[float]:
         The first registration of each phone is left out.
     """
     times: list[float] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
-        phone.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        phone.settimeout(PATIENCE)
-        phone.connect(("127.0.0.1", port))
+    with phone_of(port) as phone:
         for turn in itertools.count():
             if over() and turn > PHONES:
                 break
@@ -44,31 +41,62 @@ def probe(port: int, size: int, over: Callable[[], bool]) -> list[float]:
     return times
 
 
-def _register(phone: socket.socket, number: int) -> float:
-    call = secrets.token_hex(8)
-    first, answer = _ask(phone, _request(number, call, 1, ""))
+def phone_of(port: int, own_port: int = 0) -> socket.socket:
+    """A phone's socket that knows when a datagram came.
+
+    Args:
+        port: of the server on 127.0.0.1.
+        own_port: 0 for any.
+    """
+    phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    phone.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    phone.settimeout(PATIENCE)
+    phone.bind(("127.0.0.1", own_port))
+    phone.connect(("127.0.0.1", port))
+    return phone
+
+
+def receive(phone: socket.socket) -> tuple[int, str]:
+    """The next message, and when it came, in nanoseconds of `time.time_ns`."""
+    try:
+        answer, ancillary, _, _ = phone.recvmsg(65535, 256)
+    except TimeoutError:
+        raise RuntimeError(f"a REGISTER was not answered within {PATIENCE:g} s") from None
+    seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
+    return seconds * 10**9 + nanoseconds, answer.decode(errors="replace")
+
+
+def answer_to(challenged: str, number: int) -> str:
+    """The Authorization header for a 401, with its end of line."""
     challenge = next(
-        line for line in answer.split("\r\n") if line.lower().startswith("www-authenticate:")
+        line for line in challenged.split("\r\n") if line.lower().startswith("www-authenticate:")
     )
     proof = credentials(challenge, "REGISTER", f"sip:{DOMAIN}", user(number), password(number))
-    second, answer = _ask(phone, _request(number, call, 2, f"Authorization: {proof}\r\n"))
+    return f"Authorization: {proof}\r\n"
+
+
+def _register(phone: socket.socket, number: int) -> float:
+    call = secrets.token_hex(8)
+    first, answer = _ask(phone, request(number, call, 1))
+    second, answer = _ask(phone, request(number, call, 2, answer_to(answer, number)))
     if not answer.startswith("SIP/2.0 200"):
         raise RuntimeError(f"the probe was answered: {answer.splitlines()[0]}")
     return first + second
 
 
-def _ask(phone: socket.socket, request: bytes) -> tuple[float, str]:
+def _ask(phone: socket.socket, data: bytes) -> tuple[float, str]:
     sent = time.time_ns()
-    phone.send(request)
-    try:
-        answer, ancillary, _, _ = phone.recvmsg(65535, 256)
-    except TimeoutError:
-        raise RuntimeError(f"the probe was not answered within {PATIENCE:g} s") from None
-    seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
-    return (seconds * 10**9 + nanoseconds - sent) / 1e6, answer.decode(errors="replace")
+    phone.send(data)
+    came, answer = receive(phone)
+    return (came - sent) / 1e6, answer
 
 
-def _request(number: int, call: str, cseq: int, proof: str) -> bytes:
+def request(number: int, call: str, cseq: int, proof: str = "") -> bytes:
+    """A REGISTER as SIPp sends it (register.xml).
+
+    Args:
+        proof: the Authorization header, with its end of line.
+    """
     name = user(number)
     return (
         f"REGISTER sip:{DOMAIN} SIP/2.0\r\n"

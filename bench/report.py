@@ -38,6 +38,7 @@ def table(results: Results, plan: Plan) -> str:
     for size in results.sizes():
         parts.append(_registration(results, size))
     size = plan.middle
+    parts.append(_rates(results, size))
     parts.append(_costs("Refresh with a known nonce", "refresh", results, size))
     parts.append(_costs("Refusing a REGISTER without credentials", "refuse", results, size))
     parts.append(
@@ -71,8 +72,8 @@ def charts(results: Results, plan: Plan) -> dict[str, str]:
             drawn[f"performance-{load}.svg"] = bars(heading, ("Kamailio", "PostgreSQL"), rows)
     rates = [
         Bar(TITLES[name], (rate,), f"{rate:,.0f}")
-        for name in _measured("register", results, plan.middle)
-        if (rate := results.median("register", plan.middle, name, "rate")) is not None
+        for name in _measured("burst", results, plan.middle)
+        if (rate := results.median("burst", plan.middle, name, "rate")) is not None
     ]
     if rates:
         heading = f"Registrations a second on one core, {plan.middle:,} bindings"
@@ -106,6 +107,19 @@ def _registration(results: Results, size: int) -> str:
                      f"{'' if busy else '> '}{rate:,.0f}"))  # fmt: skip
     heading = f"### Challenged registration at {size:,} subscribers and bindings\n\n"
     return heading + _markdown((*COST, "of the floor", "registrations/s"), rows)
+
+
+def _rates(results: Results, size: int) -> str:
+    found = _measured("burst", results, size)
+    rates = {name: results.median("burst", size, name, "rate") or 0 for name in found}
+    base = rates.get("article")
+    rows = [
+        (TITLES[name], f"{rate:,.0f}", f"{rate / base:.2f}" if base else "")
+        for name, rate in rates.items()
+    ]
+    names = ("Configuration", "registrations/s", "of the article's")
+    words = "### Registrations a second where the server is the limit\n\n"
+    return words + _markdown(names, rows) if rows else ""
 
 
 def _costs(title: str, load: str, results: Results, size: int) -> str:

@@ -31,7 +31,7 @@ def compare(results: Results, plan: Plan) -> list[tuple[Target, float | None]]:
     growth = ratio(
         results.cpu("register", many, "ours-warm"), results.cpu("register", few, "ours-warm")
     )
-    rates = [results.median("register", middle, n, "rate") for n in ("ours-warm", "article")]
+    rates = [results.median("burst", middle, n, "rate") for n in ("ours-warm", "article")]
     stub = results.data.get("stub", {}).get("all")
     warm = "warm registration, CPU:"
     return [

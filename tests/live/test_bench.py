@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from bench import servers
+from bench import probe, servers
+from bench.database import fill
 
 from .network import environment
+from .postgres import PostgresServer
 from .server import ROOT
 
 PYTHON = str(ROOT / ".venv/bin/python")
@@ -20,6 +23,29 @@ PYTHON = str(ROOT / ".venv/bin/python")
 STOCK_KEMI = ("stock-kemi",) if (servers.STOCK_KEMI / "kamailio-basic-kemi.cfg").exists() else ()
 OURS = ("ours-cold", "ours-warm")
 OTHERS = ("article", "article-setup", "article-cached", "bare-kemi", "stock", *STOCK_KEMI)
+
+
+@pytest.mark.needs("kamailio", "kamcmd")
+def test_the_same_routing_in_python_is_in_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kamailio leaves Python alone beside a request_route: the two would be measured as one."""
+    shutil.copytree(servers.CONFIGS, tmp_path, dirs_exist_ok=True)
+    bare, challenge = tmp_path / "bare.py", "        KSR.auth.auth_challenge("
+    mark = '        KSR.hdr.append_to_reply("X-Routed-By: Python\\r\\n")\n'
+    bare.write_text(bare.read_text().replace(challenge, mark + challenge))
+    monkeypatch.setattr(servers, "CONFIGS", tmp_path)
+    config = next(config for config in servers.CONFIGURATIONS if config.name == "bare-kemi")
+    with PostgresServer() as postgres:
+        dburl = postgres.new_database()
+        fill(dburl, 1, (1, 2), alias=True)
+        server = servers.Server(config, dburl, 1)
+        try:
+            with probe.phone_of(server.port) as phone:
+                phone.send(probe.request(0, "one", 1))
+                assert "X-Routed-By: Python" in probe.receive(phone)[1]
+        finally:
+            server.close()
 
 
 @pytest.mark.needs("kamailio", "kamcmd", "sipp")
@@ -36,7 +62,7 @@ def test_a_run_measures_every_load_on_every_configuration(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
     measured = json.loads(results.read_text())["measured"]
-    for load in ("start", "register", "refuse", "latency"):
+    for load in ("start", "register", "burst", "refuse", "latency"):
         assert set(measured[f"{load}-200"]) == {*OTHERS, *OURS, "floor"}
     for load in ("refresh", "write"):
         assert set(measured[f"{load}-200"]) == {*OTHERS, *OURS}
