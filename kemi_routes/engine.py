@@ -150,6 +150,7 @@ def ksr_failure_route(_msg: object) -> int:
 
 def ksr_registrar_event(_msg: object, _event: str) -> int:
     """A binding has expired (registrar, `usrloc:contact-expired`)."""
+    _unasked(renewal.forget_expired)
     return _guarded(registrar.log_removal)
 
 

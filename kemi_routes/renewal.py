@@ -93,6 +93,11 @@ def remember(asked: Registration) -> None:
         KSR.htable.sht_rm(TABLE, asked.claim.to)
 
 
+def forget_expired() -> None:
+    """Forget the phone whose binding has expired (registrar, `usrloc:contact-expired`)."""
+    KSR.htable.sht_rm(TABLE, f"sip:{KSR.pv.gete('$ulc(exp=>aor)')}")
+
+
 def forget_all() -> None:
     """Look at everybody again: other routes may look at more."""
     KSR.htable.sht_reset(TABLE)

@@ -160,6 +160,12 @@ def test_there_is_one_entry_for_a_subscriber_however_it_is_written(server: Ksr, 
     assert kept(server) == [f"sip:{AOR}"]
 
 
+def test_who_has_expired_is_forgotten(server: Ksr) -> None:
+    """What comes then is no renewal: it would bring a phone back."""
+    server.clock.advance(3700)
+    assert kept(server) == []
+
+
 def test_other_routes_look_at_everybody_again(server: Ksr) -> None:
     """After a reload: they may look at more."""
     server.load(HOME / "kamailio/kemi.py", library=LIBRARY)
@@ -167,6 +173,14 @@ def test_other_routes_look_at_everybody_again(server: Ksr) -> None:
 
 
 # Credentials of a phone that is known
+
+
+def test_credentials_that_were_never_used_can_only_prolong_the_binding(server: Ksr) -> None:
+    """From the phone's own address and port, with another Call-ID."""
+    given = answer(challenge(server))
+    assert send(server, given, call_id="another", contact="<sip:1111@192.168.0.66>").status == 401
+    assert send(server, answer(challenge(server)), call_id="another").status == 200
+    assert bound(alice(server)) == [BOUND]
 
 
 def test_a_wrong_password_is_refused_and_the_next_one_is_looked_at(server: Ksr) -> None:
