@@ -29,14 +29,14 @@ from kemi_routes.variables import BETWEEN, NULL, reader, together
 
 TABLE = "renewals"
 _NATED = "nated "
-# What a phone says each time.
+# What a phone says each time, and where it is. The protocol, one digit, comes first.
 _SAID = (
-    *("$ou", "$fu", "$tu", "$tt", "$si", "$sp", "$hdrc(Path)", "$hdrc(Contact)", "$ct"),
-    "$hdr(Expires)",
+    *("$prid", "$si", "$sp", "$ou", "$fu", "$tu", "$tt"),
+    *("$hdrc(Path)", "$hdrc(Contact)", "$ct", "$hdr(Expires)"),
 )
 _APART = (
     *(f"$sht({TABLE}=>$tu)", ha1.TRUST, ha1.OWN),
-    *("$hdrc(Authorization) $hdrc(Proxy-Authorization)", "$fd", "$prid"),
+    *("$hdrc(Authorization) $hdrc(Proxy-Authorization)", "$fd"),
 )
 _ALL, _ALL_SAID = together(*_APART, *_SAID), together(*_SAID)
 _ONE_FOR_US = "1 0"
@@ -57,7 +57,7 @@ def renew() -> Outcome:
     if not text:
         return CONTINUE
     # of these only $fd may have a BETWEEN in it, and then there is one too many in `said` as well
-    kept, trust, own, given, realm, protocol, said = text.split(BETWEEN, len(_APART))
+    kept, trust, own, given, realm, said = text.split(BETWEEN, len(_APART))
     mark = str(hash(said))
     nated = kept == _NATED + mark
     if not (nated or kept == mark) or given != _ONE_FOR_US:
@@ -69,9 +69,9 @@ def renew() -> Outcome:
     else:
         code = ha1.compare_own(realm, own)
     if code > 0 and _is_meant(KSR.pv.gete(_PROOF)):
-        return _store(nated, protocol)
+        return _store(nated, said[0])
     if code in ha1.USED_UP:
-        if (outcome := _repeat(nated, protocol)) is DONE:
+        if (outcome := _repeat(nated, said[0])) is DONE:
             return outcome
     else:
         KSR.htable.sht_rm(TABLE, KSR.pv.gete("$tu"))
@@ -104,7 +104,7 @@ def forget_all() -> None:
 
 
 def _read(everything: str) -> str:
-    """'' where it is too long to be read in one go, or where a User-Agent is no text."""
+    """'' where it is too long to be read in one go, or where it is no UTF-8."""
     try:
         return KSR.pv.gete(everything)
     except UnicodeDecodeError:
@@ -114,9 +114,9 @@ def _read(everything: str) -> str:
 @functools.lru_cache(maxsize=1024)
 def _is_meant(proof: str) -> bool:
     """Whether right credentials are also for this request, as `digest.check` says."""
-    asked, given, algorithm = proof.split(BETWEEN)
+    asked, given, algorithm, *more = proof.split(BETWEEN)
     offered = digest.is_offered(algorithm, settings.active.digest_algorithm)
-    return offered and digest.is_for(given, asked, KSR.is_myself)
+    return offered and not more and digest.is_for(given, asked, KSR.is_myself)
 
 
 def _repeat(nated: bool, protocol: str) -> Outcome:

@@ -137,6 +137,15 @@ def test_a_phone_that_is_elsewhere_is_looked_at(server: Ksr, source: tuple[str, 
     assert looks(server, lambda: phone.register(contact=CONTACT)) == (200, False)
 
 
+def test_a_phone_that_takes_another_protocol_is_looked_at(server: Ksr) -> None:
+    """Its old binding goes."""
+    phone = alice(server)
+    assert phone.register(contact=CONTACT).status == 200
+    phone.proto, phone.connection = "tcp", 7
+    assert looks(server, lambda: phone.register(contact=CONTACT)) == (200, True)
+    assert looks(server, lambda: phone.register(contact=CONTACT)) == (200, False)
+
+
 @pytest.mark.parametrize(
     "contact",
     [f"{CONTACT}, {CONTACT.replace('103', '104')}", "<sip:1111@192.168.0.103:5060?x=y>", ""],
@@ -200,6 +209,7 @@ def test_wrong_passwords_are_counted(server: Ksr) -> None:
     ("old", "new"),
     [
         ('uri="sip:', 'uri="sip:x.'),
+        (f'uri="sip:{DOMAIN}"', f'uri="sip:{DOMAIN}\x1f"'),
         ("response=", "response=x"),
         ("algorithm=MD5", "algorithm=X"),
     ],
