@@ -37,6 +37,7 @@ def server(ksr: Ksr, tmp_path: Path, request: pytest.FixtureRequest) -> Ksr:
         CREDENTIALS_CACHE=request.param,
         SERVER_SECRET=SECRET,
     )
+    server.listen("udp:203.0.113.10:5060", "tcp:203.0.113.10:5060")
     server.run_timer("listener")
     assert alice(server).register(contact=CONTACT).status == 200
     return server
