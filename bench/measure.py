@@ -51,7 +51,18 @@ FULL = Plan((10_000, 100_000, 1_000_000), 5, 4000, 1000, 6000, 30, 600, 200, 4.0
 SMALL = Plan((500, 2_000, 5_000), 5, 1000, 300, 1000, 7, 200, 100, 2.0)
 SMOKE = Plan((200,), 1, 130, 20, 60, 1, 20, 50, 0.5)
 PLANS = {"full": FULL, "small": SMALL, "smoke": SMOKE}
-LOADS = ("stub", "start", "register", "burst", "refresh", "refuse", "call", "latency", "write")
+LOADS = (
+    "stub",
+    "start",
+    "register",
+    "anew",
+    "burst",
+    "refresh",
+    "refuse",
+    "call",
+    "latency",
+    "write",
+)
 
 
 class Bench:
@@ -174,6 +185,16 @@ class Bench:
         count = self._plan.registrations
         users = self._load.users(size, count, turn)
         return self._cost(server, lambda: self._load.run("register", server.port, users, count))
+
+    def _anew(self, server: Server, size: int, turn: int) -> Sample | None:
+        """Registrations of phones that say something else than the last time."""
+        if not server.config.authenticates:
+            return None
+        count = self._plan.registrations
+        users = self._load.users(size, count, turn)
+        return self._cost(
+            server, lambda: self._load.run("register-anew", server.port, users, count)
+        )
 
     def _burst(self, server: Server, size: int, turn: int) -> Sample:
         phones = numbers(size, self._plan.registrations, turn)

@@ -38,6 +38,8 @@ def table(results: Results, plan: Plan) -> str:
     for size in results.sizes():
         parts.append(_registration(results, size))
     size = plan.middle
+    title = "Challenged registration of phones that say something else each time (another Expires)"
+    parts.append(_costs(title, "anew", results, size))
     parts.append(_rates(results, size))
     parts.append(_costs("Refresh with a known nonce", "refresh", results, size))
     parts.append(_costs("Refusing a REGISTER without credentials", "refuse", results, size))
@@ -143,7 +145,10 @@ def _latency(results: Results, size: int) -> str:
         for name in _measured("latency", results, size)
     ]  # fmt: skip
     names = ("Configuration", "registrations/s", "p50, ms", "p99, ms", "p99.9, ms")
-    words = "### Latency of a challenged registration at half the saturation rate\n\n"
+    words = (
+        "### Latency of a challenged registration at half the rate of the closed load\n\n"
+        "That is half of saturation, or less where SIPp was the limit.\n\n"
+    )
     return words + _markdown(names, rows) if rows else ""
 
 

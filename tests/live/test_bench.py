@@ -64,7 +64,7 @@ def test_a_run_measures_every_load_on_every_configuration(tmp_path: Path) -> Non
     measured = json.loads(results.read_text())["measured"]
     for load in ("start", "register", "burst", "refuse", "latency"):
         assert set(measured[f"{load}-200"]) == {*OTHERS, *OURS, "floor"}
-    for load in ("refresh", "write"):
+    for load in ("anew", "refresh", "write"):
         assert set(measured[f"{load}-200"]) == {*OTHERS, *OURS}
     assert set(measured["call-200"]) == {"stock", *STOCK_KEMI, *OURS}
     assert all(sample["kamailio"] > 0 for sample in measured["register-200"]["ours-warm"])
