@@ -39,6 +39,7 @@ from kemi_routes.outcome import DONE, Outcome
 from kemi_routes.registration import Registration
 
 P = ParamSpec("P")
+FIRST_WORKER = 1  # its rank; the others wait for it at start
 CALLBACKS = (
     "child_init",
     "ksr_request_route",
@@ -104,7 +105,9 @@ def child_init(rank: int) -> int:
     """Each Kamailio process, at start and after a reload."""
     patience.join(rank)
     orphan.join()
-    renewal.forget_all()
+    if rank == FIRST_WORKER:
+        # once: what a later process forgets, phones may have said after the start
+        renewal.forget_all()
     return 0
 
 

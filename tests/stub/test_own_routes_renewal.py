@@ -4,6 +4,7 @@ password, and whatever says something else is looked at."""
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +181,11 @@ def test_other_routes_look_at_everybody_again(server: Ksr) -> None:
     """After a reload: they may look at more."""
     server.load(HOME / "kamailio/kemi.py", library=LIBRARY)
     assert kept(server) == []
+
+
+def test_a_process_that_starts_later_forgets_nobody(server: Ksr) -> None:
+    sys.modules["kemi_routes.engine"].child_init(2)
+    assert kept(server) == [f"sip:{AOR}"]
 
 
 # Credentials of a phone that is known
