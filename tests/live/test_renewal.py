@@ -24,6 +24,8 @@ def shared(host: Namespace) -> Server:
     """One server with one subscriber."""
     server = Server(host)
     server.add_subscriber(f"1111@{DOMAIN}", PASSWORD)
+    # until then nothing is kept in memory, and who is kept there first goes the whole way once
+    server.wait_for_timers()
     return server
 
 
