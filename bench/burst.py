@@ -13,7 +13,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+
+from tests.live.message import Message
 
 from . import cpu
 from .probe import answer_to, phone_of, receive, request
@@ -40,43 +41,30 @@ def rate(pid: int, port: int, own_port: int, phones: Sequence[int], bursts: int)
         for i in range(bursts):
             own = phones[i * BURST : (i + 1) * BURST]
             calls = [f"{secrets.token_hex(8)}{number:07}" for number in own]
-            took, challenged = _play(
-                pid, socket_, [request(n, c, 1) for n, c in zip(own, calls, strict=True)]
-            )
-            proofs = [answer_to(challenged[c], n) for n, c in zip(own, calls, strict=True)]
-            again, accepted = _play(
-                pid,
-                socket_,
-                [request(n, c, 2, proof) for n, c, proof in zip(own, calls, proofs, strict=True)],
-            )
-            refused = [a for a in accepted.values() if not a.startswith("SIP/2.0 200")]
+            started = list(zip(own, calls, strict=True))
+            took, challenged = _play(pid, socket_, [request(n, c, 1) for n, c in started])
+            proven = [request(n, c, 2, answer_to(challenged[c], n)) for n, c in started]
+            again, accepted = _play(pid, socket_, proven)
+            refused = [a for a in accepted.values() if a.status != 200]
             if refused:
-                raise RuntimeError(f"a burst was answered: {refused[0].splitlines()[0]}")
+                raise RuntimeError(f"a burst was answered: {refused[0].start_line}")
             spent += took + again
     # between N answers there are N - 1 times
     return bursts * (BURST - 1) / spent * 1e9
 
 
-def _play(pid: int, phone: socket.socket, requests: list[bytes]) -> tuple[int, dict[str, str]]:
+def _play(pid: int, phone: socket.socket, requests: list[bytes]) -> tuple[int, dict[str, Message]]:
     """Nanoseconds from the first answer to the last, and the answers by Call-ID."""
     with _standing_still(pid):
         for data in requests:
             phone.send(data)
     times: list[int] = []
-    answers: dict[str, str] = {}
+    answers: dict[str, Message] = {}
     while len(answers) < len(requests):
         came, answer = receive(phone)
         times.append(came)
-        answers[_call_id(answer)] = answer
+        answers[answer["Call-ID"]] = answer
     return max(times) - min(times), answers
-
-
-def _call_id(message: str) -> str:
-    return next(
-        line.partition(":")[2].strip()
-        for line in message.split("\r\n")
-        if line.lower().startswith("call-id:")
-    )
 
 
 @contextmanager
@@ -85,15 +73,11 @@ def _standing_still(pid: int) -> Iterator[None]:
     for process in processes:
         os.kill(process, signal.SIGSTOP)
     try:
-        _wait(lambda: all(_state(process) == "T" for process in processes))
+        _wait(lambda: all(cpu.stat(process)[0] == "T" for process in processes))
         yield
     finally:
         for process in processes:
             os.kill(process, signal.SIGCONT)
-
-
-def _state(process: int) -> str:
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _wait(condition: Callable[[], bool]) -> None:

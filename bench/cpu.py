@@ -8,14 +8,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
+def stat(process: int) -> list[str]:
+    """What /proc says of a process, from its state on (proc(5)): state, parent and more."""
+    # the name before them, in parentheses, may have spaces
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
 def family(root: int) -> set[int]:
     """A process and all its descendants, by process id."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
-                # the name in parentheses may have spaces
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parent = int(stat(int(entry.name))[1])
                 children.setdefault(parent, []).append(int(entry.name))
     found, waiting = set(), [root]
     while waiting:

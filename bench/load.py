@@ -53,13 +53,18 @@ class Load:
             self._answering.wait()
         self._directory.cleanup()
 
-    def users(self, size: int, count: int, seed: int) -> Path:
-        """A file for SIPp with `count` of `size` subscribers."""
-        path = self.path / f"users-{size}-{count}-{seed}.csv"
+    def users(self, size: int, count: int, seed: int, *, anew: bool = False) -> Path:
+        """A file for SIPp with `count` of `size` subscribers, their credentials and Expires.
+
+        Args:
+            anew: each registers for another time than before.
+        """
+        path = self.path / f"users-{size}-{count}-{seed}{'-anew' * anew}.csv"
         if not path.exists():
             lines = [
                 f"{user(n)};[authentication username={user(n)} password={password(n)}]"
-                for n in numbers(size, count, seed)
+                f";{f'9{i}' if anew else 3600}"
+                for i, n in enumerate(numbers(size, count, seed), 1)
             ]
             path.write_text("SEQUENTIAL\n" + "\n".join(lines) + "\n")
         return path

@@ -175,19 +175,18 @@ class Bench:
     # The loads
 
     def _register(self, server: Server, size: int, turn: int) -> Sample:
+        return self._registrations(server, self._load.users(size, self._plan.registrations, turn))
+
+    def _registrations(self, server: Server, users: Path) -> Sample:
         count = self._plan.registrations
-        users = self._load.users(size, count, turn)
         return self._cost(server, lambda: self._load.run("register", server.port, users, count))
 
     def _anew(self, server: Server, size: int, turn: int) -> Sample | None:
         """Registrations of phones that say something else than the last time."""
         if not server.config.authenticates:
             return None
-        count = self._plan.registrations
-        users = self._load.users(size, count, turn)
-        return self._cost(
-            server, lambda: self._load.run("register-anew", server.port, users, count)
-        )
+        users = self._load.users(size, self._plan.registrations, turn, anew=True)
+        return self._registrations(server, users)
 
     def _burst(self, server: Server, size: int, turn: int) -> Sample:
         phones = numbers(size, self._plan.registrations, turn)
@@ -280,8 +279,7 @@ def _stub_rates() -> dict[str, float]:
 def _postmaster(dburl: str) -> int:
     with connect(dburl) as connection:
         backend = connection.info.backend_pid
-        fields = Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[1])
+        return int(cpu.stat(backend)[1])
 
 
 def say(words: str) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tests.live.digest import credentials
+from tests.live.message import Message
 
 from .database import CONTACT, DOMAIN, password, user
 
@@ -56,21 +57,19 @@ def phone_of(port: int, own_port: int = 0) -> socket.socket:
     return phone
 
 
-def receive(phone: socket.socket) -> tuple[int, str]:
+def receive(phone: socket.socket) -> tuple[int, Message]:
     """The next message, and when it came, in nanoseconds of `time.time_ns`."""
     try:
         answer, ancillary, _, _ = phone.recvmsg(65535, 256)
     except TimeoutError:
         raise RuntimeError(f"a REGISTER was not answered within {PATIENCE:g} s") from None
     seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
-    return seconds * 10**9 + nanoseconds, answer.decode(errors="replace")
+    return seconds * 10**9 + nanoseconds, Message.parse(answer)
 
 
-def answer_to(challenged: str, number: int) -> str:
+def answer_to(challenged: Message, number: int) -> str:
     """The Authorization header for a 401, with its end of line."""
-    challenge = next(
-        line for line in challenged.split("\r\n") if line.lower().startswith("www-authenticate:")
-    )
+    challenge = challenged["WWW-Authenticate"]
     proof = credentials(challenge, "REGISTER", f"sip:{DOMAIN}", user(number), password(number))
     return f"Authorization: {proof}\r\n"
 
@@ -79,12 +78,12 @@ def _register(phone: socket.socket, number: int) -> float:
     call = secrets.token_hex(8)
     first, answer = _ask(phone, request(number, call, 1))
     second, answer = _ask(phone, request(number, call, 2, answer_to(answer, number)))
-    if not answer.startswith("SIP/2.0 200"):
-        raise RuntimeError(f"the probe was answered: {answer.splitlines()[0]}")
+    if answer.status != 200:
+        raise RuntimeError(f"the probe was answered: {answer.start_line}")
     return first + second
 
 
-def _ask(phone: socket.socket, data: bytes) -> tuple[float, str]:
+def _ask(phone: socket.socket, data: bytes) -> tuple[float, Message]:
     sent = time.time_ns()
     phone.send(data)
     came, answer = receive(phone)

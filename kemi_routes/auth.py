@@ -19,7 +19,7 @@ from kemi_routes.ha1 import Code
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 from kemi_routes.registration import Registration
 from kemi_routes.replies import answer
-from kemi_routes.variables import BETWEEN, NULL, together
+from kemi_routes.variables import BETWEEN, NULL, read_plain, together
 
 QOP_AUTH = 1
 STALE = 16
@@ -53,7 +53,7 @@ def verdict(code: int, nonce_is_good: bool) -> Verdict:
     """
     if code > 0:
         return Verdict.ACCEPT
-    if code in (Code.STALE_NONCE, Code.NONCE_REUSED):
+    if code in ha1.USED_UP:
         return Verdict.CHALLENGE_STALE
     if code == Code.USER_MISMATCH:
         return Verdict.FORBIDDEN
@@ -67,11 +67,7 @@ def challenge_newcomer() -> Outcome:
 
     Replies: 401. Whoever does not get it is looked at further.
     """
-    try:
-        newcomer = KSR.pv.gete(_NEWCOMER)
-    except UnicodeDecodeError:  # a User-Agent need not be text
-        return CONTINUE
-    # '' is what is too long to be read in one go
+    newcomer = read_plain(_NEWCOMER)  # a User-Agent need not be text
     realm = _realm_of(newcomer) if newcomer else ""
     return _challenge(realm) if realm else CONTINUE
 

@@ -73,10 +73,10 @@ def check(realm: str, username: str, own: str, registers: bool) -> int:
         return _ask_database(realm, username)
     kept = str(KSR.htable.sht_gete(column, key))
     if kept:
-        code = _compare(realm, kept)
+        code = compare(realm, kept)
         return code if code != Code.WRONG_PASSWORD else _recheck(column, key, realm, kept)
     if KSR.htable.sht_get("unknown", _slot(key)) == key:
-        code = _compare(realm, NOBODYS)
+        code = compare(realm, NOBODYS)
         return Code.UNKNOWN_USER if code in (Code.OK, Code.WRONG_PASSWORD) else code
     code = _ask_database(realm, username)
     if code > 0:
@@ -101,24 +101,24 @@ def ask(realm: str) -> int:
     return code if _is_hash(hashes["@" in username]) else Code.WRONG_PASSWORD
 
 
-def compare_own(realm: str, kept: str) -> int:
-    """Check the credentials of a REGISTER with what is kept of the user in its From.
+def compare(realm: str, ha1: str, checks: int = 0) -> int:
+    """Check the credentials of a request with an HA1, and ask nobody.
 
     Args:
         realm: the domain in From, in lower case.
-        kept: the value of OWN.
+        ha1: such as the value of OWN.
+        checks: CHECK_IDENTITY or 0.
     Returns:
-        1 or a negative return code of `pv_auth_check`; `recheck_own` knows better where it is
-        no matter of the nonce.
+        1 or a negative return code of `pv_auth_check`.
     """
-    return int(KSR.auth.pv_auth_check(realm, kept, HA1_INPUT, CHECK_IDENTITY))
+    return int(KSR.auth.pv_auth_check(realm, ha1, HA1_INPUT, checks))
 
 
 def recheck_own(realm: str, kept: str, code: int) -> int:
     """Ask the database before a wrong password is refused.
 
     Args:
-        code: what `compare_own` has returned.
+        code: what `compare` has returned for the value of OWN.
     Returns:
         As `check`.
     """
@@ -142,7 +142,7 @@ def probe() -> None:
 def nonce_is_good(realm: str) -> bool:
     """Whether nonce and header were in order, after a check that ended in ERROR: the same checks
     without any password. A good nonce is used up by the first check, so this one finds that."""
-    return _compare(realm, NOBODYS) in (Code.WRONG_PASSWORD, Code.STALE_NONCE, Code.NONCE_REUSED)
+    return compare(realm, NOBODYS) in (Code.WRONG_PASSWORD, *USED_UP)
 
 
 def trust(keep: int, generation: int, lasts: int) -> None:
@@ -217,10 +217,6 @@ def _kept_otherwise(realm: str, username: str, registers: bool) -> tuple[str, st
     return ("ha1b", key) if username == key else ("", "")
 
 
-def _compare(realm: str, ha1: str) -> int:
-    return int(KSR.auth.pv_auth_check(realm, ha1, HA1_INPUT, 0))
-
-
 def _ask_database(realm: str, username: str) -> int:
     code = _auth_check(realm)
     if code > 0 and not _is_hash(_loaded("ha1b" if "@" in username else "ha1")):
@@ -265,7 +261,7 @@ def _recheck(column: str, key: str, realm: str, kept: str) -> int:
         return Code.WRONG_PASSWORD
     forget([key])
     # The nonce is used up by now, so this says STALE_NONCE or NONCE_REUSED: the phone tries again.
-    return _compare(realm, fresh)
+    return compare(realm, fresh)
 
 
 def _keep(column: str, key: str, trust: str) -> None:

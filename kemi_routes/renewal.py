@@ -25,7 +25,7 @@ from kemi_routes import auth, digest, ha1, nat, patience, registrar, registratio
 from kemi_routes.claim import OF_REGISTER
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 from kemi_routes.registration import Registration
-from kemi_routes.variables import BETWEEN, NULL, reader, together
+from kemi_routes.variables import BETWEEN, NULL, read_plain, reader, together
 
 TABLE = "renewals"
 _NATED = "nated "
@@ -53,7 +53,7 @@ def renew() -> Outcome:
     """
     if KSR.hdr.is_present(OF_REGISTER) < 0:
         return CONTINUE
-    text = _read(_ALL)
+    text = read_plain(_ALL)
     if not text:
         return CONTINUE
     # of these only $fd may have a BETWEEN in it, and then there is one too many in `said` as well
@@ -67,7 +67,7 @@ def renew() -> Outcome:
     elif own == NULL:
         return CONTINUE
     else:
-        code = ha1.compare_own(realm, own)
+        code = ha1.compare(realm, own, ha1.CHECK_IDENTITY)
     if code > 0 and _is_meant(KSR.pv.gete(_PROOF)):
         return _store(nated, said[0])
     if code in ha1.USED_UP:
@@ -85,7 +85,7 @@ def remember(asked: Registration) -> None:
     It is kept of who has one plain Contact, and of a plain address of record: so there is one entry
     for each subscriber at most.
     """
-    said = _read(_ALL_SAID) if _is_plain(asked) else ""
+    said = read_plain(_ALL_SAID) if _is_plain(asked) else ""
     if said.count(BETWEEN) == len(_SAID) - 1:
         nated = _NATED if KSR.isbflagset(settings.active.flb_nated) else ""
         KSR.htable.sht_sets(TABLE, asked.claim.to, f"{nated}{hash(said)}")
@@ -101,14 +101,6 @@ def forget_expired() -> None:
 def forget_all() -> None:
     """Look at everybody again: other routes may look at more."""
     KSR.htable.sht_reset(TABLE)
-
-
-def _read(everything: str) -> str:
-    """'' where it is too long to be read in one go, or where it is no UTF-8."""
-    try:
-        return KSR.pv.gete(everything)
-    except UnicodeDecodeError:
-        return ""
 
 
 @functools.lru_cache(maxsize=1024)

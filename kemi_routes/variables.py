@@ -18,6 +18,14 @@ def together(*names: str) -> str:
     return f"$_s({BETWEEN.join(names)})"
 
 
+def read_plain(everything: str) -> str:
+    """The value of such a variable; '' where it is too long to be read in one go, or no UTF-8."""
+    try:
+        return KSR.pv.gete(everything)
+    except UnicodeDecodeError:
+        return ""
+
+
 def reader(*names: str) -> Callable[[], list[str]]:
     """A function that reads variables which are needed together.
 
