@@ -6,9 +6,10 @@ import itertools
 import re
 
 from .digest import credentials
-from .message import Message
+from .message import Address, Message
+from .network import Namespace
 from .phone import Phone
-from .server import DOMAIN
+from .server import DOMAIN, Server
 
 # Of the requests of all phones: a CSeq that never comes twice.
 NUMBERS = itertools.count(1)
@@ -41,6 +42,21 @@ def answer(
 ) -> str:
     """The credentials that a phone gives for a challenge, the first time or a later one."""
     return credentials(challenge_of(challenge), challenge.method, uri, user, password, nc)
+
+
+def by_hand(server: Server, host: Namespace, local: Address = ("127.0.0.1", 0)) -> Phone:
+    """A phone of 1111 that answers no challenge."""
+    phone = server.phone(host, "1111", local=local)
+    phone.password = None
+    return phone
+
+
+def prove(phone: Phone, password: str) -> tuple[Message, Message, Message]:
+    """Register: the challenge, the REGISTER with credentials, and its answer."""
+    challenge = register(phone)
+    given = answer(challenge, "1111", password)
+    request = make(phone, "REGISTER", f"sip:{phone.domain}", given, to=f"<{phone.aor}>")
+    return challenge, request, phone.start(request).final()
 
 
 def challenge_of(response: Message) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .challenges import answer, is_stale, make, register, repeat
+from .challenges import answer, by_hand, is_stale, make, prove, register, repeat
 from .message import Message
 from .network import Namespace
 from .patience import eventually
@@ -32,8 +32,7 @@ def shared(host: Namespace) -> Server:
 @pytest.fixture
 def phone(shared: Server, host: Namespace) -> Iterator[Phone]:
     """A phone of 1111, registered; the test answers its challenges."""
-    phone = shared.phone(host, "1111", local=("127.0.0.1", 0))
-    phone.password = None
+    phone = by_hand(shared, host)
     assert registered(phone)[1].status == 200
     yield phone
     shared.kamcmd("ul.rm", "location", f"1111@{DOMAIN}")
@@ -42,9 +41,8 @@ def phone(shared: Server, host: Namespace) -> Iterator[Phone]:
 
 def registered(phone: Phone, password: str = PASSWORD) -> tuple[Message, Message]:
     """A REGISTER with credentials, and its answer."""
-    given = answer(register(phone), "1111", password)
-    request = make(phone, "REGISTER", URI, given, to=f"<{phone.aor}>")
-    return request, phone.start(request).final()
+    _, request, final = prove(phone, password)
+    return request, final
 
 
 def kept(server: Server) -> bool:

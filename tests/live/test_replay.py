@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from .challenges import answer, ask, challenge_of, is_stale, make, register, repeat
+from .challenges import (
+    answer,
+    ask,
+    by_hand,
+    challenge_of,
+    is_stale,
+    make,
+    prove,
+    register,
+    repeat,
+)
 from .digest import credentials, quoted
 from .installation import InstalledServer
 from .installation import make as run_make
@@ -36,7 +46,7 @@ def shared(host: Namespace) -> Server:
 @pytest.fixture
 def phone(shared: Server, host: Namespace) -> Iterator[Phone]:
     """A phone of 1111; the test answers its challenges."""
-    phone = by_hand(shared, host, ("127.0.0.1", 0))
+    phone = by_hand(shared, host)
     yield phone
     shared.kamcmd("ul.rm", "location", f"1111@{DOMAIN}")
     phone.close()
@@ -50,13 +60,6 @@ def thief(shared: Server, host: Namespace) -> Iterator[Phone]:
     thief.close()
 
 
-def by_hand(server: Server, host: Namespace, local: tuple[str, int]) -> Phone:
-    """A phone that answers no challenge."""
-    phone = server.phone(host, "1111", local=local)
-    phone.password = None
-    return phone
-
-
 def stolen(request: Message, thief: Phone, **changes: str) -> Message:
     """The thief's answer to a request of the phone, sent again with these headers changed."""
     given = {name.replace("_", "-").lower(): value for name, value in changes.items()}
@@ -68,9 +71,8 @@ def stolen(request: Message, thief: Phone, **changes: str) -> Message:
 
 def registered(phone: Phone) -> tuple[Message, Message]:
     """Register: the challenge, and the REGISTER that was accepted."""
-    challenge = register(phone)
-    request = make(phone, "REGISTER", URI, answer(challenge, "1111", PASSWORD), to=f"<{phone.aor}>")
-    assert phone.start(request).final().status == 200
+    challenge, request, accepted = prove(phone, PASSWORD)
+    assert accepted.status == 200
     return challenge, request
 
 
@@ -94,7 +96,7 @@ def test_a_register_that_was_seen_binds_nobody_behind_the_same_nat(
     """Same address, another port."""
     _, request = registered(phone)
     before = shared.bindings("1111")
-    neighbour = by_hand(shared, host, ("127.0.0.1", 0))
+    neighbour = by_hand(shared, host)
     assert is_stale(stolen(request, neighbour))
     assert is_stale(stolen(request, neighbour, contact=request["Contact"]))
     assert shared.bindings("1111") == before

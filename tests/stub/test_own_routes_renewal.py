@@ -18,10 +18,9 @@ from ksr_stub.traffic import Message
 
 from kemi_routes.subscribers.schema import initialise
 
-from .own_routes import DOMAIN, HOME, LIBRARY, alice, start
+from .own_routes import DOMAIN, HOME, LIBRARY, PLACE, alice, answer, challenge, is_stale, start
 
 AOR = f"1111@{DOMAIN}"
-PHONE = ("203.0.113.5", 40123)
 SECRET = "a secret of at least thirty-two characters"
 CONTACT = "<sip:1111@192.168.0.103:5060>"
 BOUND = "sip:1111@192.168.0.103:5060;alias=203.0.113.5~40123~1"
@@ -59,24 +58,11 @@ def kept(server: Ksr) -> list[str]:
     return sorted(found.cells)
 
 
-def challenge(server: Ksr, call_id: str = "one") -> str:
-    reply = server.receive(register("1111", call_id=call_id), PHONE).reply
-    return reply["WWW-Authenticate"]
-
-
 def send(server: Ksr, credentials: str | list[str], **more: object) -> Message:
     """What alice's phone said, with these credentials."""
     headers: Headers = {"Authorization": credentials}
     more = {"call_id": "one", "contact": CONTACT, "headers": headers, **more}
-    return server.receive(register("1111", **more), PHONE).reply  # type: ignore[arg-type]
-
-
-def answer(challenge: str, password: str = "first secret", uri: str = f"sip:{DOMAIN}") -> str:  # noqa: S107
-    return digest.credentials(challenge, "REGISTER", uri, "1111", password)
-
-
-def is_stale(reply: Message) -> bool:
-    return reply.status == 401 and "stale=true" in reply["WWW-Authenticate"]
+    return server.receive(register("1111", **more), PLACE).reply  # type: ignore[arg-type]
 
 
 def bound(phone: Phone) -> list[str]:
@@ -111,13 +97,13 @@ def test_the_name_of_a_phone_does_not_matter(server: Ksr, name: str) -> None:
     headers = {"Authorization": answer(challenge(server)), "User-Agent": "telephone"}
     data = register("1111", call_id="one", contact=CONTACT, headers=headers)
     data = data.replace(b"telephone", name.encode("latin-1"))
-    assert looks(server, lambda: server.receive(data, PHONE).reply) == (200, False)
+    assert looks(server, lambda: server.receive(data, PLACE).reply) == (200, False)
 
 
 def test_a_contact_that_is_no_utf_8_is_refused(server: Ksr) -> None:
     headers = {"Authorization": answer(challenge(server))}
     data = register("1111", call_id="one", contact="<sip:x@192.168.0.103>;x=y", headers=headers)
-    assert server.receive(data.replace(b"=y", b"=\xe9"), PHONE).reply.status == 400
+    assert server.receive(data.replace(b"=y", b"=\xe9"), PLACE).reply.status == 400
 
 
 def test_of_a_contact_that_can_not_be_told_apart_nothing_is_kept(server: Ksr) -> None:
@@ -265,12 +251,12 @@ def test_a_repeated_renewal_is_answered_again_and_changes_nothing(server: Ksr) -
     data = register(
         "1111", call_id="one", cseq=7, contact=CONTACT, headers={"Authorization": answer(asked)}
     )
-    assert server.receive(data, PHONE).reply.status == 200
+    assert server.receive(data, PLACE).reply.status == 200
     server.clock.advance(10)
-    again = server.receive(data, PHONE).reply
+    again = server.receive(data, PLACE).reply
     assert (again.status, "expires=3590" in again["Contact"]) == (200, True)
     server.clock.advance(22)
-    assert is_stale(server.receive(data, PHONE).reply)
+    assert is_stale(server.receive(data, PLACE).reply)
 
 
 def test_a_renewal_whose_bindings_another_worker_is_stuck_with_is_no_repetition(

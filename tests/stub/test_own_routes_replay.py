@@ -6,14 +6,13 @@ import itertools
 import re
 
 import pytest
-from ksr_stub import digest
 from ksr_stub.builders import invite, message, register
 from ksr_stub.harness import Ksr
 from ksr_stub.traffic import Message
 
-from .own_routes import DOMAIN, start
+from .own_routes import DOMAIN, PLACE, answer, challenge, is_stale, start
 
-PHONE, THIEF = ("203.0.113.5", 40123), ("198.51.100.77", 5060)
+PHONE, THIEF = PLACE, ("198.51.100.77", 5060)
 URI = f"sip:{DOMAIN}"
 CSEQ = itertools.count(1)
 SECRET = "a secret of at least thirty-two characters"
@@ -22,16 +21,6 @@ SECRET = "a secret of at least thirty-two characters"
 @pytest.fixture
 def server(ksr: Ksr) -> Ksr:
     return start(ksr, SERVER_SECRET=SECRET)
-
-
-def challenge(server: Ksr, call_id: str = "one", source: tuple[str, int] = PHONE) -> str:
-    reply = server.receive(register("1111", call_id=call_id), source).reply
-    assert reply.status == 401
-    return reply["WWW-Authenticate"]
-
-
-def answer(asked: str, method: str = "REGISTER", uri: str = URI, nc: int = 1) -> str:
-    return digest.credentials(asked, method, uri, "1111", "first secret", nc=nc)
 
 
 def send(
@@ -49,10 +38,6 @@ def send(
         headers={"Authorization": given},
     )
     return server.receive(data, source).reply
-
-
-def is_stale(reply: Message) -> bool:
-    return reply.status == 401 and "stale=true" in reply["WWW-Authenticate"]
 
 
 def bindings(server: Ksr) -> list[str]:
