@@ -280,8 +280,9 @@ class Settings:
     ban_time: int = setting(
         number(1, 86400), "seconds", "No more passwords are looked at after the last wrong one."
     )
+    # pike keeps it in 16 bits: 65536 would be 0, and block everybody
     max_rate: int = setting(
-        number(10, 1000000),
+        number(10, 65535),
         "requests/s",
         "From one address; more are dropped, but for those of its registered phones.",
     )

@@ -33,6 +33,14 @@ def test_pike_blocks_who_sends_too_much(ksr: Ksr) -> None:
     assert KSR.pike.pike_check_ip("nonsense") == -1
 
 
+@pytest.mark.parametrize(("limit", "first"), [(65536, 5), (65536 + 5, 9), (65536 + 30, 39)])
+def test_a_limit_of_pike_has_16_bits(ksr: Ksr, limit: int, first: int) -> None:
+    """What is over them is no limit that anybody has asked for."""
+    ksr.param("pike", "reqs_density_per_unit", limit)
+    codes = [KSR.pike.pike_check_ip("192.0.2.1") for _ in range(100)]
+    assert codes.index(-2) + 1 == first
+
+
 def test_pike_forgives_with_time(ksr: Ksr) -> None:
     """Two sampling units later the address is free again."""
     codes = [KSR.pike.pike_check_ip("192.0.2.1") for _ in range(50)]

@@ -11,6 +11,7 @@ from ksr_stub.registry import model
 from ksr_stub.world import World
 
 BLOCKED, NEWLY_BLOCKED = -1, -2
+SHORT = 0xFFFF  # limit and counters have 16 bits
 
 
 @attrs.define(eq=False)
@@ -54,7 +55,7 @@ class Pike:
     def hit(self, address: bytes) -> int:
         """Count a request: 1, -2 when it brings the address over the limit, -1 while it is."""
         self._let_time_pass()
-        limit = self.world.param("pike", "reqs_density_per_unit", 30)
+        limit = self._limit()
         expires = self.world.clock.now + self.world.param("pike", "remove_latency", 120)
         node = self.roots.get(address[0])
         if node is None:
@@ -67,7 +68,7 @@ class Pike:
         if depth == len(address):
             node.expires = expires
             return _mark_leaf(node, limit)
-        node.hits[1] += 1
+        _count(node.hits)
         if _reaches(node.hits, limit >> 2):
             kid = Node(hits=[0, node.hits[1] - 1], expires=expires)
             kid.leaf_hits[0] = node.leaf_hits[0] - 1 if node.leaf_hits[1] else 0
@@ -77,13 +78,16 @@ class Pike:
         return 1
 
     def _let_time_pass(self) -> None:
-        limit = self.world.param("pike", "reqs_density_per_unit", 30)
+        limit = self._limit()
         # after two units nothing of the hits is left
         for _ in range(min(2, self._units() - self._unit)):
             for node in self.roots.values():
                 node.refresh(limit)
         self._unit = self._units()
         _prune(self.roots, self.world.clock.now)
+
+    def _limit(self) -> int:
+        return self.world.param("pike", "reqs_density_per_unit", 30) & SHORT
 
     def _units(self) -> int:
         return int(self.world.clock.now // self.world.param("pike", "sampling_time_unit", 2))
@@ -106,13 +110,17 @@ def pike_check_ip(world: World, sip: str) -> int:
 
 def _mark_leaf(node: Node, limit: int) -> int:
     node.is_leaf = True
-    node.leaf_hits[1] += 1
+    _count(node.leaf_hits)
     if node.red:
         return BLOCKED
     if node.is_hot(limit):
         node.red = True
         return NEWLY_BLOCKED
     return 1
+
+
+def _count(counts: list[int]) -> None:
+    counts[1] = min(counts[1] + 1, SHORT - 1)
 
 
 def _reaches(counts: list[int], limit: int) -> bool:
