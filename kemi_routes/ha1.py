@@ -162,6 +162,20 @@ def distrust() -> None:
     KSR.htable.sht_rm("revocation", "trust")
 
 
+def load(subscribers: Iterable[tuple[str, str]], keep: int) -> bool:
+    """Keep credentials ahead of their use; for the listener.
+
+    Args:
+        subscribers: user@domain, as it stands in the database, and HA1.
+        keep: seconds.
+    Returns:
+        Whether there was room for all.
+    """
+    return all(
+        KSR.htable.sht_setxs("ha1", key, ha1, keep) > 0 for key, ha1 in subscribers if _is_hash(ha1)
+    )
+
+
 def begin_outage(now: int) -> int:
     """When the outage began that goes on now, in seconds of the same clock as `now`."""
     began = KSR.htable.sht_get("revocation", "outage")

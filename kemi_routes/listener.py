@@ -3,11 +3,15 @@
 Kamailio's module rtimer calls `tick` twice a second, in a process of its own. As long as this
 process sees every change it says so in shared memory, each time for a moment only: when it hangs
 or ends, the workers ask the database again.
+
+It also brings the credentials of those who have a binding: after a start all of them register
+again, each of whom would ask the database.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 
 import attrs
 import KSR
@@ -18,6 +22,7 @@ from kemi_routes.subscribers.revocation import Changes, Unanswered, open_changes
 
 # Seconds for which an outage counts without being seen again: longer than a try to connect.
 OUTAGE_SEEN = 8
+LOADING = 0.2  # seconds of each half that may be spent on bringing credentials
 
 
 @attrs.define(eq=False)
@@ -26,6 +31,7 @@ class Listener:
 
     changes: Changes | None = None
     said: str = ""
+    loaded: int | None = None  # the id of the last subscriber brought; None: there are no more
     generation: int = attrs.Factory(lambda: secrets.randbelow(1 << 30))
 
     def tick(self) -> None:
@@ -49,6 +55,7 @@ class Listener:
             self._say(f"every request asks the database for now: {error}")
             return False
         self._revoke(keys, self.changes)
+        self._load(self.changes)
         return True
 
     def _revoke(self, keys: list[str] | None, changes: Changes) -> None:
@@ -60,9 +67,23 @@ class Listener:
         ha1.trust(keep, self.generation, ha1.MOMENT)
         if keys is None:
             ha1.forget_all()
+            self.loaded = 0 if changes.announced else None
             self._say(changes.describe())
         else:
             ha1.forget(keys)
+
+    def _load(self, changes: Changes) -> None:
+        """Bring the credentials of more of those who have a binding."""
+        until = time.monotonic() + LOADING
+        try:
+            while self.loaded is not None and time.monotonic() < until:
+                found = changes.registered(self.loaded)
+                self.loaded = found[-1].id if found else None
+                if not ha1.load(((row.key, row.ha1) for row in found), ha1.DAY):
+                    raise StoreError("SHM_MEMORY is too small for all")
+        except (Unanswered, StoreError) as error:
+            self.loaded = None
+            KSR.notice(f"kemi-routes: credentials are read when they are needed: {error}\n")
 
     def _outage(self, reason: str) -> None:
         limit = settings.active.credentials_outage

@@ -12,11 +12,18 @@ from psycopg.pq.abc import PGresult
 from kemi_routes.subscribers.dburl import PostgresURL
 from kemi_routes.subscribers.errors import DatabaseFault, DatabaseUnreachable
 from kemi_routes.subscribers.postgres import PostgresDatabase, conninfo
-from kemi_routes.subscribers.revocation import Changes, Unanswered
+from kemi_routes.subscribers.revocation import (
+    Changes,
+    Subscriber,
+    Unanswered,
+    registered_after,
+)
 from kemi_routes.subscribers.triggers import CHANNEL, POSTGRES
 
 CONNECT_TIMEOUT = 2  # seconds, the least that libpq takes
 ANSWER_TIMEOUT = 1.0  # seconds
+# ms: PostgreSQL itself ends a longer query for what is only good to have
+LOADING_TIMEOUT = 500
 
 
 class PostgresChanges(Changes):
@@ -46,11 +53,25 @@ class PostgresChanges(Changes):
             return None
         return heard
 
+    def registered(self, after: int) -> list[Subscriber]:
+        self._ask(f"SET statement_timeout = {LOADING_TIMEOUT}")
+        try:
+            found = self._result_of(registered_after(after))
+        finally:
+            self._ask("RESET statement_timeout")
+        rows = ([_text(found, row, column) for column in range(3)] for row in range(found.ntuples))
+        return [Subscriber(int(number), key, hashed) for number, key, hashed in rows]
+
     def close(self) -> None:
         self._database.close()
 
     def _ask(self, sql: str) -> str:
-        """The first value of the answer. psycopg's own `execute` would wait for it for good."""
+        """The first value of the answer."""
+        result = self._result_of(sql)
+        return _text(result, 0, 0) if result.ntuples else ""
+
+    def _result_of(self, sql: str) -> PGresult:
+        """The answer. psycopg's own `execute` would wait for it for good."""
         try:
             self._pgconn.send_query(sql.encode())
             result = self._answer()
@@ -60,7 +81,7 @@ class PostgresChanges(Changes):
             text = result.error_message.decode(errors="replace").partition("\n")[0]
             broken = self._pgconn.status != ConnStatus.OK
             raise Unanswered(text) if broken else DatabaseFault(f"{self.name}: {text}")
-        return (result.get_value(0, 0) or b"").decode() if result.ntuples else ""
+        return result
 
     def _answer(self) -> PGresult:
         deadline = time.monotonic() + ANSWER_TIMEOUT
@@ -80,6 +101,10 @@ class PostgresChanges(Changes):
                 raise Unanswered(f"{self.name} does not answer")
             self._pgconn.consume_input()
         return self._pgconn.get_result()
+
+
+def _text(result: PGresult, row: int, column: int) -> str:
+    return (result.get_value(row, column) or b"").decode()
 
 
 def _first_line(error: psycopg.Error) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 from kemi_routes.subscribers.database import connect
 from kemi_routes.subscribers.dburl import PostgresURL, parse_dburl
@@ -10,10 +11,19 @@ from kemi_routes.subscribers.errors import DatabaseBusy
 from kemi_routes.subscribers.schema import announces
 
 PATIENCE = 0.2  # seconds for a locked SQLite file
+BATCH = 2000  # subscribers
 
 
 class Unanswered(Exception):
     """The database answers nobody; the text says why, without any password."""
+
+
+class Subscriber(NamedTuple):
+    """A row of the subscriber table; the key is user@domain."""
+
+    id: int
+    key: str
+    ha1: str
 
 
 class Changes(ABC):
@@ -30,6 +40,18 @@ class Changes(ABC):
         Raises:
             Unanswered: the database does not answer; what changed meanwhile is not known.
             StoreError: it answers, but not this question.
+        """
+
+    @abstractmethod
+    def registered(self, after: int) -> list[Subscriber]:
+        """The next BATCH of those who have a binding, in the order of their id.
+
+        What changes from now on the next `poll` tells.
+
+        Args:
+            after: the id of the last one of the batch before, 0 for the first batch.
+        Raises:
+            as `poll`.
         """
 
     @abstractmethod
@@ -61,6 +83,16 @@ def open_changes(dburl: str) -> Changes:
     return SqliteChanges(dburl)
 
 
+def registered_after(after: int) -> str:
+    """The SQL for `Changes.registered`: no cursor, which would not see what changes meanwhile."""
+    return (
+        "SELECT s.id, s.username || '@' || s.domain, s.ha1 FROM subscriber s"  # noqa: S608 - a number
+        f" WHERE s.id > {after} AND EXISTS (SELECT 1 FROM location l"
+        " WHERE l.username = s.username AND l.domain = s.domain)"
+        f" ORDER BY s.id LIMIT {BATCH}"
+    )
+
+
 class SqliteChanges(Changes):
     """A counter that triggers keep; it is only looked at when the file has changed."""
 
@@ -76,6 +108,9 @@ class SqliteChanges(Changes):
             return self._poll()
         except DatabaseBusy:
             raise Unanswered(f"{self.name} is locked by another process") from None
+
+    def registered(self, after: int) -> list[Subscriber]:
+        return [Subscriber._make(row) for row in self._database.rows(registered_after(after))]
 
     def close(self) -> None:
         self._database.close()

@@ -17,6 +17,7 @@ import pytest
 
 from kemi_routes.subscribers.database import connect
 from kemi_routes.subscribers.store import open_store
+from kemi_routes.subscribers.triggers import CHANNEL
 
 from .conftest import require
 from .digest import quoted
@@ -256,6 +257,27 @@ def test_a_new_password_is_right_at_once(server: Server, alice: Phone) -> None:
         _change_password(server, OTHER)
         alice.password = OTHER
         assert alice.register().status == 200, "without asking its user"
+
+
+def test_who_has_a_binding_is_known_after_a_start(server: Server, alice: Phone) -> None:
+    """Before he registers again. A new password counts as ever."""
+    assert server.bindings("1111")
+    server.restart()
+    eventually(lambda: _kept(server) == [AOR], "credentials of who has a binding")
+    _change_password(server, OTHER)
+    eventually(lambda: _is_refused(alice), "refusal", PROMISED)
+
+
+def test_bindings_that_can_not_be_read_in_time_stop_no_listener(on_postgres: Server) -> None:
+    """Credentials are then read when they are needed, and changes are heard."""
+    with _known(on_postgres) as alice, psycopg.connect(on_postgres.settings["DBURL"]) as other:
+        other.execute("LOCK TABLE location IN ACCESS EXCLUSIVE MODE")
+        since = on_postgres.mark()
+        _sql(on_postgres, f"NOTIFY {CHANNEL}, ''")
+        on_postgres.wait_for_log("are read when they are needed: .*timeout", since=since)
+        _change_password(on_postgres, OTHER)
+        eventually(lambda: _is_refused(alice), "refusal", PROMISED)
+        assert "subscribers are served" not in on_postgres.log[since:]
 
 
 def test_each_wrong_password_is_one_query(on_postgres: Server, postgres: PostgresServer) -> None:

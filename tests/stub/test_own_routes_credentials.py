@@ -16,6 +16,7 @@ from ksr_stub.harness import Ksr
 from ksr_stub.models import auth_db, rtimer
 from ksr_stub.tables import Tables
 
+from kemi_routes.subscribers.revocation import BATCH
 from kemi_routes.subscribers.schema import initialise
 
 from .own_routes import DOMAIN, alice, bob, start
@@ -23,6 +24,11 @@ from .own_routes import DOMAIN, alice, bob, start
 AOR = f"1111@{DOMAIN}"
 SECRET, OTHER = "first secret", "second secret"
 OUTAGE = 100
+SUBSCRIBE = "INSERT INTO subscriber (username, domain, ha1) VALUES (:user, :domain, :ha1)"
+BIND = (
+    "INSERT INTO location (ruid, username, domain, contact)"
+    " VALUES (:user, :user, :domain, 'sip:phone@192.168.0.103')"
+)
 UPDATE = "UPDATE subscriber_changes SET changes = changes + 1"
 
 
@@ -66,10 +72,14 @@ def set_password(server: Ksr, password: str) -> None:
     server.subscribers.add(AOR, password)
 
 
+def write(database: Path, statement: str, *values: str) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute(statement, values)
+
+
 def announce(database: Path) -> None:
     """What a trigger does when a subscriber is changed."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute(UPDATE)
+    write(database, UPDATE)
 
 
 def log_of(server: Ksr, text: str) -> int:
@@ -158,6 +168,92 @@ def test_nothing_is_kept_when_it_is_switched_off(ksr: Ksr, database: Path) -> No
     assert kept(server) == kept(server, "revocation") == []
 
 
+# Who is known ahead
+
+
+def have_been_here(database: Path, *subscribers: tuple[str, str]) -> None:
+    """Subscribers, by user and HA1, and bindings of theirs that an earlier Kamailio has written."""
+    with closing(sqlite3.connect(database)) as connection:
+        for user, ha1 in subscribers:
+            row = {"user": user, "domain": DOMAIN, "ha1": ha1}
+            connection.execute(SUBSCRIBE, row)
+            connection.execute(BIND, row)
+        connection.commit()
+
+
+def start_on(ksr: Ksr, database: Path) -> Ksr:
+    """Our routes, and a listener that has looked once."""
+    server = start(ksr, DBURL=f"sqlite://{database}")
+    listen(server)
+    return server
+
+
+def test_who_has_a_binding_is_known_from_the_start(ksr: Ksr, database: Path) -> None:
+    have_been_here(database, ("1111", hashed(f"1111:{DOMAIN}:first secret", "MD5")))
+    write(database, "INSERT INTO subscriber (username, domain) VALUES ('2222', ?)", DOMAIN)
+    server = start_on(ksr, database)
+    assert kept(server) == [AOR]
+    assert (alice(server).register().status, queries(server)) == (200, 0)
+
+
+def test_what_is_no_hash_is_not_brought(ksr: Ksr, database: Path) -> None:
+    have_been_here(database, ("1111", "this subscriber has been blocked"))
+    assert kept(start_on(ksr, database)) == []
+
+
+def test_everybody_is_brought_however_many_there_are(ksr: Ksr, database: Path) -> None:
+    users = [str(i) for i in range(2 * BATCH + 1)]
+    have_been_here(database, *((user, hashed(user, "MD5")) for user in users))
+    server = start_on(ksr, database)
+    for _ in range(100):
+        listen(server)
+    assert kept(server) == sorted(f"{user}@{DOMAIN}" for user in users)
+
+
+def test_who_changes_while_credentials_are_brought_is_not_kept_as_he_was(
+    ksr: Ksr, database: Path
+) -> None:
+    """The next look brings him as he is now."""
+    before, now = hashed("before", "MD5"), hashed("now", "MD5")
+    have_been_here(database, ("1111", before))
+    server = start_on(ksr, database)
+    write(database, "UPDATE subscriber SET ha1 = ?", now)
+    listen(server)
+    found = server.world.part(Tables).get("ha1")
+    assert found is not None
+    assert found.cells[AOR].value == now
+
+
+def test_nobody_is_brought_where_changes_are_not_announced(ksr: Ksr, database: Path) -> None:
+    have_been_here(database, ("1111", hashed("x", "MD5")))
+    write(database, "DROP TRIGGER kemi_routes_updated")
+    assert kept(start_on(ksr, database)) == []
+
+
+def test_without_a_table_of_bindings_nobody_is_brought(ksr: Ksr, database: Path) -> None:
+    """The listener hears of changes as ever, and says so once."""
+    write(database, "DROP TABLE location")
+    server = start_on(ksr, database)
+    listen(server)
+    assert log_of(server, "read when they are needed") == 1
+    assert kept(server, "revocation") == ["trust"]
+
+
+def test_a_full_memory_ends_the_bringing(ksr: Ksr, database: Path) -> None:
+    have_been_here(database, *((user, hashed(user, "MD5")) for user in ("1111", "2222")))
+    tried: list[str] = []
+
+    def no_room(table: str, key: str, _value: str, _lasts: int) -> int:
+        tried.extend([key] * (table == "ha1"))
+        return -1
+
+    server = start(ksr, DBURL=f"sqlite://{database}")
+    server.answer("htable.sht_setxs", no_room)
+    listen(server)
+    listen(server)
+    assert (tried, log_of(server, "SHM_MEMORY is too small")) == ([AOR], 1)
+
+
 # Who is no longer
 
 
@@ -175,8 +271,7 @@ def test_a_change_empties_what_is_kept(server: Ksr, database: Path) -> None:
 def test_another_write_to_the_database_empties_nothing(server: Ksr, database: Path) -> None:
     """usrloc writes its bindings to the same file every few seconds."""
     assert alice(server).register().status == 200
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute("INSERT INTO version (table_name, table_version) VALUES ('another', 1)")
+    write(database, "INSERT INTO version (table_name, table_version) VALUES ('another', 1)")
     listen(server)
     assert kept(server) == [AOR]
 
@@ -313,8 +408,7 @@ def test_a_database_without_triggers_is_asked_again_every_two_seconds(
     ksr: Ksr, database: Path
 ) -> None:
     """And the log says so once."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute("DROP TRIGGER kemi_routes_updated")
+    write(database, "DROP TRIGGER kemi_routes_updated")
     server = start(ksr, DBURL=f"sqlite://{database}")
     phone = alice(server)
     for passed, asked in ((0, 1), (1, 1), (2, 2)):
@@ -356,8 +450,7 @@ def locked(server: Ksr, database: Path) -> Iterator[None]:
 
 def test_an_outage_is_survived_by_who_is_known_for_a_bounded_time(ksr: Ksr, database: Path) -> None:
     """Then 503 for them too; and nothing is added meanwhile."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE")
+    write(database, "PRAGMA journal_mode=DELETE")
     server = start(ksr, DBURL=f"sqlite://{database}", CREDENTIALS_OUTAGE=str(OUTAGE))
     listen(server)
     known, other = alice(server), bob(server)
