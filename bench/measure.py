@@ -140,8 +140,8 @@ class Bench:
     def _warm_up(self, size: int, servers: list[Server]) -> None:
         """Bring all whom a load will play into the cache of the configuration that has one."""
         for server in servers:
-            if server.config.warm:
-                server.wait_for_cache()
+            server.wait_for_cache()
+            if server.config.warm or server.config.restarts:
                 for seed in range(self._plan.rounds):
                     users = self._load.users(size, self._plan.registrations, seed)
                     self._load.run("register", server.port, users, self._plan.registrations)
@@ -156,6 +156,8 @@ class Bench:
         samples: dict[str, list[Sample]] = {}
         for turn in range(self._plan.rounds):
             for server in servers:
+                if server.config.restarts:
+                    server.restart()
                 sample = self._tried(load, partial(measure, server, size, turn))
                 if sample is not None:
                     samples.setdefault(server.config.name, []).append(sample)

@@ -82,7 +82,8 @@ class Config:
     authenticates: bool = True
     calls: bool = False
     warm: bool = False  # keeps credentials in memory
-    listens: bool = False  # and does so only while its listener is there
+    listens: bool = False  # and has those of all who are registered from the start
+    restarts: bool = False  # before each round nothing is kept of what phones have said
 
     def missing(self) -> str | None:
         """Why it can't be run here; None where it can."""
@@ -176,8 +177,9 @@ CONFIGURATIONS = (
     Config("bare-kemi", "the same routing in Python", _bare_kemi, warm=True),
     Config("stock", "stock kamailio.cfg", _stock, alias=False, calls=True),
     Config("stock-kemi", "stock KEMI Python script", _stock_kemi, alias=False, calls=True),
-    Config("ours-cold", "kemi-routes, cold",
+    Config("ours-uncached", "kemi-routes, no cache",
            lambda place: _ours(place, CREDENTIALS_CACHE="0"), calls=True),
+    Config("ours-cold", "kemi-routes, cold", _ours, listens=True, restarts=True),
     Config("ours-warm", "kemi-routes, warm", _ours, calls=True, warm=True, listens=True),
     Config("floor", "the floor: parse and answer", _floor, authenticates=False),
 )  # fmt: skip
@@ -202,6 +204,7 @@ class Server:
         self.config = config
         self.directory = Path(tempfile.mkdtemp(prefix="kemi-bench-"))
         self.port = free_port()
+        self._size = size
         self._bindings = size + 1 if config.authenticates else 0
         command, environ = config.command(Place(self.directory, self.port, dburl, size))
         self._log = (self.directory / "log").open("wb")
@@ -240,14 +243,19 @@ class Server:
         return done.stdout.decode(errors="replace")
 
     def wait_for_cache(self) -> None:
-        """Wait until credentials are kept."""
-        if not self.config.listens:
-            return
-        deadline = time.monotonic() + 30
-        while "trust" not in self.ask("htable.get", "revocation", "trust"):
+        """Wait until the credentials of all who are registered are kept."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while self.config.listens and self._kept() < self._size:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.config.name} keeps no credentials:\n{self.log[-2000:]}")
+                raise RuntimeError(f"{self.config.name} keeps too few:\n{self.log[-2000:]}")
             time.sleep(0.1)
+
+    def _kept(self) -> int:
+        return int(_number(r"name: ha1\s+slots: \d+\s+all: (\d+)", self.ask("htable.stats")))
+
+    def restart(self) -> None:
+        """What a start does for who measures: what phones have said is forgotten."""
+        self.ask("htable.flush", "renewals")
 
     def shared_memory(self) -> int:
         """Bytes of shared memory in use."""

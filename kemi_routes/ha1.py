@@ -1,4 +1,4 @@
-"""HA1 in shared memory: who has proved who he is, does so again without the database.
+"""HA1 in shared memory: who is registered, or has proved who he is, does so without the database.
 
 Four tables of the module htable, the same for all workers: `ha1` and `ha1b` by user@domain, as the
 columns they come from; `unknown`, who is no subscriber; and `revocation`, whose one value the

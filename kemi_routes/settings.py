@@ -262,7 +262,7 @@ class Settings:
     credentials_cache: int = setting(
         number(0, 1),
         "0 or 1",
-        "Whether who has proved who he is does so again without the database.",
+        "Whether who is registered proves who he is without the database.",
     )
     credentials_outage: int = setting(
         number(0, 86400),
