@@ -29,7 +29,7 @@ STOCK_KEMI = Path(os.environ.get("KEMI_EXAMPLES", "/usr/share/doc/kamailio/examp
 START_TIMEOUT = 300.0
 # what `kemi-routes run` gives Kamailio, for the configurations that take it over
 SETUP = ["-x", "tlsf"]
-SETUP_DEFINES = {"HASH_SIZE": "16", "MAXBUFFER": "4194304", "CHILDREN": "4"}
+SETUP_DEFINES = {"HASH_SIZE": "18", "MAXBUFFER": "4194304", "CHILDREN": "4"}
 # No media relay in any of them, no NAT pings, and writes of bindings on demand: what the native
 # files do of these by themselves is taken out.
 _LEFT_OUT = (
