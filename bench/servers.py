@@ -81,8 +81,8 @@ class Config:
     alias: bool = True  # keeps a phone's public address in the Contact
     authenticates: bool = True
     calls: bool = False
-    warm: bool = False  # keeps credentials in memory
-    listens: bool = False  # and has those of all who are registered from the start
+    warm: bool = False  # keeps something of phones that have registered
+    listens: bool = False  # has the credentials of all who are registered from the start
     restarts: bool = False  # before each round nothing is kept of what phones have said
 
     def missing(self) -> str | None:
@@ -178,7 +178,7 @@ CONFIGURATIONS = (
     Config("stock", "stock kamailio.cfg", _stock, alias=False, calls=True),
     Config("stock-kemi", "stock KEMI Python script", _stock_kemi, alias=False, calls=True),
     Config("ours-uncached", "kemi-routes, no cache",
-           lambda place: _ours(place, CREDENTIALS_CACHE="0"), calls=True),
+           lambda place: _ours(place, CREDENTIALS_CACHE="0"), calls=True, warm=True),
     Config("ours-cold", "kemi-routes, cold", _ours, listens=True, restarts=True),
     Config("ours-warm", "kemi-routes, warm", _ours, calls=True, warm=True, listens=True),
     Config("floor", "the floor: parse and answer", _floor, authenticates=False),

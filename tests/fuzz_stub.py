@@ -35,7 +35,7 @@ class Target:
         if self._received % LIFETIME == 0:
             world = World(version="5.6", strict=False)
             use(world)
-            self._ksr = start(Ksr(world), MAX_RATE="100000")
+            self._ksr = start(Ksr(world), MAX_RATE="65535")
         self._received += 1
         error = self._ksr.receive(data, source=("192.0.2.66", 5060)).error
         if error is not None:

@@ -32,7 +32,7 @@ SLACK = 200_000
 def server(loopback: Namespace) -> Server:
     require("kamailio", "kamcmd", LAUNCHER)
     return Server(
-        loopback, settings={"FR_TIMER": "1000", "FR_INV_TIMER": "1000", "MAX_RATE": "100000"}
+        loopback, settings={"FR_TIMER": "1000", "FR_INV_TIMER": "1000", "MAX_RATE": "65535"}
     )
 
 
