@@ -6,7 +6,6 @@ tags, Call-ID, CSeq, credentials. What all other checks look at is the same then
 they would find:
 
 - Its domains and its Contact are those that were good, and nothing is to be removed for them.
-- What its credentials are for (`uri`), and their algorithm, are those that were right.
 - A phone that was behind NAT still is: its binding keeps the alias.
 - Wrong passwords never ban a phone from the address and port of its binding (bans.py).
 - Whom a nonce was given to (digest.py) does not matter: who could send what the phone has said,
@@ -18,9 +17,11 @@ next one.
 
 from __future__ import annotations
 
+import functools
+
 import KSR
 
-from kemi_routes import auth, ha1, nat, patience, registrar, registration, settings
+from kemi_routes import auth, digest, ha1, nat, patience, registrar, registration, settings
 from kemi_routes.claim import OF_REGISTER
 from kemi_routes.outcome import CONTINUE, DONE, Outcome
 from kemi_routes.registration import Registration
@@ -31,7 +32,7 @@ _NATED = "nated "
 # What a phone says each time, and where it is. The protocol, one digit, comes first.
 _SAID = (
     *("$prid", "$si", "$sp", "$ou", "$fu", "$tu", "$tt"),
-    *("$hdrc(Path)", "$hdrc(Contact)", "$ct", "$hdr(Expires)", "$adu", "$aa"),
+    *("$hdrc(Path)", "$hdrc(Contact)", "$ct", "$hdr(Expires)"),
 )
 _APART = (
     *(f"$sht({TABLE}=>$tu)", ha1.TRUST, ha1.OWN),
@@ -41,6 +42,7 @@ _ALL, _ALL_SAID = together(*_APART, *_SAID), together(*_SAID)
 _ONE_FOR_US = "1 0"
 # A Contact with one of these may be several, or could be given no alias.
 _NOT_PLAIN = frozenset("*,?")
+_PROOF = together("$ou", "$adu", "$aa")
 _read_repetition = reader("$tu", "$tU", "$ci", "$cs")
 
 
@@ -66,7 +68,7 @@ def renew() -> Outcome:
         return CONTINUE
     else:
         code = ha1.compare(realm, own, ha1.CHECK_IDENTITY)
-    if code > 0:
+    if code > 0 and _is_meant(KSR.pv.gete(_PROOF)):
         return _store(nated, said[0])
     if code in ha1.USED_UP:
         if (outcome := _repeat(nated, said[0])) is DONE:
@@ -101,6 +103,14 @@ def forget_all() -> None:
     KSR.htable.sht_reset(TABLE)
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_meant(proof: str) -> bool:
+    """Whether right credentials are also for this request, as `digest.check` says."""
+    asked, given, algorithm, *more = proof.split(BETWEEN)
+    offered = digest.is_offered(algorithm, settings.active.digest_algorithm)
+    return offered and not more and digest.is_for(given, asked, KSR.is_myself)
+
+
 def _repeat(nated: bool, protocol: str) -> Outcome:
     """Answer once more what usrloc knows as a repetition: it changes nothing."""
     aor, user, call_id, cseq = _read_repetition()
@@ -122,7 +132,6 @@ def _is_plain(asked: Registration) -> bool:
     claim = asked.claim
     return (
         (asked.contacts, asked.has_path) == ("1", False)
-        and (claim.authorizations, claim.proxies) == ("1", "0")
         and _NOT_PLAIN.isdisjoint(asked.contact)
         and claim.domain == claim.domain.lower()
         and claim.to == claim.sender == f"sip:{claim.credentials.username}@{claim.domain}"
