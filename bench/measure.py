@@ -198,8 +198,8 @@ class Bench:
         return {"rate": rate}
 
     def _refresh(self, server: Server, size: int, turn: int) -> Sample | None:
-        if not server.config.authenticates:
-            return None
+        if not server.config.authenticates or server.config.restarts:
+            return None  # after a restart no phone has a nonce
         count = self._plan.refreshes
         users = self._load.users(size, self._plan.registrations, turn)
         once = self._cost(server, lambda: self._load.run("register", server.port, users, count))
