@@ -322,8 +322,9 @@ class Settings:
         "processes",
         "SIP workers of each UDP socket, and of TCP. `make run`: twice the cores, 4 at least.",
     )
+    # with 32 Kamailio does not start: 38 are taken before the first binding
     shm_memory: int = setting(
-        number(16, 1048576),
+        number(64, 1048576),
         "MB",
         "Shared memory for bindings, transactions and credentials. It takes nothing until used.",
     )

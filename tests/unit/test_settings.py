@@ -109,6 +109,7 @@ def test_a_right_value_is_taken(name: str, given: str, meant: object) -> None:
         ("PING_FROM", "keepalive", "such as sip:keepalive@example.test"),
         ("MAX_CONTACTS", "0", "a whole number from 1 to 100"),
         ("MAX_RATE", "65536", "a whole number from 10 to 65535"),
+        ("SHM_MEMORY", "63", "a whole number from 64 to 1048576"),
         ("RTPENGINE", "127.0.0.1:2223", "such as udp:127.0.0.1:2223"),
         ("RTP_INTERFACE", "public/192.0.2;private/10.0.0.1", "'192.0.2' is no IP address"),
         ("MEDIA_ICE", "maybe", "one of: keep, force, remove"),
