@@ -326,7 +326,8 @@ class Settings:
     shm_memory: int = setting(
         number(64, 1048576),
         "MB",
-        "Shared memory for bindings, transactions and credentials. It takes nothing until used.",
+        "Shared memory for bindings, transactions and credentials: some 40 from the start, the rest"
+        " when it is used.",
     )
     pkg_memory: int = setting(number(4, 1024), "MB", "Memory of each process for itself.")
     log_level: int = setting(
