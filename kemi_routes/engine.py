@@ -55,7 +55,6 @@ CALLBACKS = (
 
 STEPS: tuple[Callable[[], Outcome], ...] = (
     bans.limit_rate,
-    guard.reply_to_source,
     guard.screen,
     loops.stop,
     nat.find_caller,
@@ -73,7 +72,6 @@ STEPS: tuple[Callable[[], Outcome], ...] = (
 # anything is read of a phone that is only challenged, or that says the same as before.
 REGISTER_SCREENS: tuple[Callable[[], Outcome], ...] = (
     bans.limit_rate,
-    guard.reply_to_source,
     renewal.renew,
     guard.screen_register,
     auth.challenge_newcomer,

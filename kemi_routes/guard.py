@@ -28,13 +28,6 @@ SCANNERS = (
 )
 
 
-def reply_to_source() -> Outcome:
-    """Let replies go to where the request came from (RFC 3581), even when the phone did not ask for
-    it: it can't know that there is a NAT."""
-    KSR.force_rport()
-    return CONTINUE
-
-
 def screen() -> Outcome:
     """Refuse what no server should route, and answer keepalives.
 

@@ -11,9 +11,10 @@ import pytest
 
 from .homes import PRIVATE
 from .link import RawSocket
+from .message import Message, parameter
 from .network import Network
 from .phone import Phone
-from .server import Server
+from .server import DOMAIN, Server
 from .town import Town, contacts, open_town, rings, source_seen
 
 SETTINGS = {"FR_TIMER": "1500"}
@@ -265,6 +266,32 @@ def test_compact_headers_tell_the_same(town: Town, user: str) -> None:
         nat.rebind()
         done = phone.register(contact="", headers={"m": phone.contact})
     assert contacts(done) == town.server.bindings(user) == [binding(phone, source_seen(done))]
+
+
+# A phone that does not ask for it
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "OPTIONS", "INVITE"])
+def test_a_phone_is_answered_at_its_port_although_its_via_has_no_rport(
+    town: Town, method: str
+) -> None:
+    """It can't know that there is a NAT, and the port in its Via leads nowhere."""
+    nat = town.nat()
+    phone = RawSocket(town.network.host_behind(nat, PRIVATE), (PRIVATE, 5060))
+    lines = (
+        f"{method} sip:{town.server.address()[0]} SIP/2.0",
+        f"Via: SIP/2.0/UDP {PRIVATE}:5060;branch=z9hG4bK{method}",
+        f"From: <sip:nobody@{DOMAIN}>;tag=x",
+        f"To: <sip:nobody@{DOMAIN}>",
+        f"Call-ID: {method}",
+        f"CSeq: 1 {method}",
+        "Max-Forwards: 70",
+        "Content-Length: 0",
+    )
+    phone.send("\r\n".join([*lines, "", ""]).encode())
+    via = Message.parse(phone.receive_bytes()[0])["Via"]
+    assert parameter(via, "received") == nat.public
+    assert 20000 <= int(parameter(via, "rport")) <= 39999, "a port of the NAT"
 
 
 # STUN

@@ -59,7 +59,7 @@ def test_the_steps_of_a_request(server: Ksr) -> None:
     modules = ("engine", "bans", "guard", "nat", "dialog", "auth", "registrar")
     ran = [step for step in result.steps if step.partition(".")[0] in modules and "._" not in step]
     assert ran == [
-        "engine.ksr_request_route", "bans.limit_rate", "guard.reply_to_source",
+        "engine.ksr_request_route", "bans.limit_rate",
         "guard.screen_register", "auth.challenge_newcomer", "guard.is_scanner",
     ]  # fmt: skip
     assert result.reply.status == 401
