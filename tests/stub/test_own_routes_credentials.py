@@ -43,9 +43,14 @@ def database(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(ksr: Ksr, database: Path) -> Ksr:
     """Our routes, and a listener that has just looked."""
-    start(ksr, DBURL=f"sqlite://{database}", CREDENTIALS_OUTAGE=str(OUTAGE))
-    listen(ksr)
-    return ksr
+    return start_on(ksr, database, CREDENTIALS_OUTAGE=str(OUTAGE))
+
+
+def start_on(ksr: Ksr, database: Path, **settings: str) -> Ksr:
+    """Our routes, and a listener that has looked once."""
+    server = start(ksr, DBURL=f"sqlite://{database}", **settings)
+    listen(server)
+    return server
 
 
 def listen(server: Ksr) -> None:
@@ -122,8 +127,7 @@ def test_a_column_without_a_hash_lets_nobody_in(
     ksr: Ksr, database: Path, column: str, username: str, cached: str
 ) -> None:
     """auth_db takes any text for a hash, and who knows it can answer a challenge with it."""
-    server = start(ksr, DBURL=f"sqlite://{database}", CREDENTIALS_CACHE=cached)
-    listen(server)
+    server = start_on(ksr, database, CREDENTIALS_CACHE=cached)
     for text in ("", "this subscriber has been blocked"):
         server.subscribers.rows[0][column] = text
         challenge = server.receive(register("1111", call_id="one")).reply["WWW-Authenticate"]
@@ -160,8 +164,7 @@ def test_that_answer_lets_in_who_knows_the_hash(server: Ksr, username: str, colu
 
 def test_nothing_is_kept_when_it_is_switched_off(ksr: Ksr, database: Path) -> None:
     """CREDENTIALS_CACHE 0: each registration is a query, and the listener opens nothing."""
-    server = start(ksr, DBURL=f"sqlite://{database}", CREDENTIALS_CACHE="0")
-    listen(server)
+    server = start_on(ksr, database, CREDENTIALS_CACHE="0")
     phone = alice(server)
     assert [phone.register().status, phone.register().status] == [200, 200]
     assert queries(server) == 2
@@ -179,13 +182,6 @@ def have_been_here(database: Path, *subscribers: tuple[str, str]) -> None:
             connection.execute(SUBSCRIBE, row)
             connection.execute(BIND, row)
         connection.commit()
-
-
-def start_on(ksr: Ksr, database: Path) -> Ksr:
-    """Our routes, and a listener that has looked once."""
-    server = start(ksr, DBURL=f"sqlite://{database}")
-    listen(server)
-    return server
 
 
 def test_who_has_a_binding_is_known_from_the_start(ksr: Ksr, database: Path) -> None:
@@ -451,8 +447,7 @@ def locked(server: Ksr, database: Path) -> Iterator[None]:
 def test_an_outage_is_survived_by_who_is_known_for_a_bounded_time(ksr: Ksr, database: Path) -> None:
     """Then 503 for them too; and nothing is added meanwhile."""
     write(database, "PRAGMA journal_mode=DELETE")
-    server = start(ksr, DBURL=f"sqlite://{database}", CREDENTIALS_OUTAGE=str(OUTAGE))
-    listen(server)
+    server = start_on(ksr, database, CREDENTIALS_OUTAGE=str(OUTAGE))
     known, other = alice(server), bob(server)
     assert known.register().status == 200
     with locked(server, database):
