@@ -11,7 +11,7 @@ import pytest
 
 from .homes import PRIVATE
 from .link import RawSocket
-from .message import Message, parameter
+from .message import parameter
 from .network import Network
 from .phone import Phone
 from .server import DOMAIN, Server
@@ -289,7 +289,7 @@ def test_a_phone_is_answered_at_its_port_although_its_via_has_no_rport(
         "Content-Length: 0",
     )
     phone.send("\r\n".join([*lines, "", ""]).encode())
-    via = Message.parse(phone.receive_bytes()[0])["Via"]
+    via = phone.receive()["Via"]
     assert parameter(via, "received") == nat.public
     assert 20000 <= int(parameter(via, "rport")) <= 39999, "a port of the NAT"
 
