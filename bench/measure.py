@@ -24,7 +24,7 @@ from .probe import probe
 from .results import Results, Sample
 from .servers import CONFIGURATIONS, Config, NotStartedError, Server
 
-SEEDS = 5  # each is another 4,000 subscribers; of more rounds than that some have the same ones
+SEEDS = 5  # each is other subscribers; of more rounds than that some have the same ones
 POSTGRES = "-c autovacuum=off -c shared_buffers=512MB -c max_connections=400"
 
 
@@ -142,8 +142,8 @@ class Bench:
         """Let all whom a load will play register where something of that is kept."""
         for server in servers:
             server.wait_for_cache()
-            if server.config.warm or server.config.restarts:
-                for seed in range(SEEDS):
+            if server.config.warm:
+                for seed in range(min(self._plan.rounds, SEEDS)):
                     users = self._load.users(size, self._plan.registrations, seed)
                     self._load.run("register", server.port, users, self._plan.registrations)
 
@@ -157,8 +157,8 @@ class Bench:
         samples: dict[str, list[Sample]] = {}
         for turn in range(self._plan.rounds):
             for server in servers:
-                if server.config.restarts:
-                    server.restart()
+                if server.config.forgets:
+                    server.forget()
                 sample = self._tried(load, partial(measure, server, size, turn % SEEDS))
                 if sample is not None:
                     samples.setdefault(server.config.name, []).append(sample)
@@ -198,7 +198,7 @@ class Bench:
         return {"rate": rate}
 
     def _refresh(self, server: Server, size: int, turn: int) -> Sample | None:
-        if not server.config.authenticates or server.config.restarts:
+        if not server.config.authenticates or server.config.forgets:
             return None  # after a restart no phone has a nonce
         count = self._plan.refreshes
         users = self._load.users(size, self._plan.registrations, turn)

@@ -83,7 +83,7 @@ class Config:
     calls: bool = False
     warm: bool = False  # keeps something of phones that have registered
     listens: bool = False  # has the credentials of all who are registered from the start
-    restarts: bool = False  # before each round nothing is kept of what phones have said
+    forgets: bool = False  # before each round, what phones have said, as with a restart
 
     def missing(self) -> str | None:
         """Why it can't be run here; None where it can."""
@@ -179,7 +179,7 @@ CONFIGURATIONS = (
     Config("stock-kemi", "stock KEMI Python script", _stock_kemi, alias=False, calls=True),
     Config("ours-uncached", "kemi-routes, no cache",
            lambda place: _ours(place, CREDENTIALS_CACHE="0"), calls=True, warm=True),
-    Config("ours-cold", "kemi-routes, cold", _ours, listens=True, restarts=True),
+    Config("ours-cold", "kemi-routes, cold", _ours, warm=True, listens=True, forgets=True),
     Config("ours-warm", "kemi-routes, warm", _ours, calls=True, warm=True, listens=True),
     Config("floor", "the floor: parse and answer", _floor, authenticates=False),
 )  # fmt: skip
@@ -253,8 +253,8 @@ class Server:
     def _kept(self) -> int:
         return int(_number(r"name: ha1\s+slots: \d+\s+all: (\d+)", self.ask("htable.stats")))
 
-    def restart(self) -> None:
-        """What a start does for who measures: what phones have said is forgotten."""
+    def forget(self) -> None:
+        """Forget what phones have said."""
         self.ask("htable.flush", "renewals")
 
     def shared_memory(self) -> int:
